@@ -113,7 +113,7 @@ func (c *Client) Observe(ctx context.Context, q Observe) ([]Observed, error) {
 // Revert returns the results that came; with an error, targets without a result
 // are still open.
 func (c *Client) Revert(ctx context.Context, q Revert) ([]Reverted, error) {
-	stream, err := c.rpc.Revert(ctx, &pb.RevertRequest{Lease: leaseTo(q.Lease), Type: q.Type, By: q.By, Targets: undosTo(q.Targets)})
+	stream, err := c.rpc.Revert(ctx, &pb.RevertRequest{Lease: leaseTo(q.Lease), Type: q.Type, By: q.By, Targets: undosTo(q.Targets), Again: q.Again})
 	if err != nil {
 		return nil, plain(err)
 	}
@@ -171,7 +171,7 @@ func (s *Session) Next() (LeaseEvent, error) {
 }
 
 // Probe calls take with each batch until ctx ends (nil), or the probe fails.
-func (c *Client) Probe(ctx context.Context, q Probe, take func([]schema.Sample) error) error {
+func (c *Client) Probe(ctx context.Context, q Probe, take func(Batch) error) error {
 	stream, err := c.rpc.Probe(ctx, &pb.ProbeRequest{
 		Type: q.Type, ConfigJson: q.Config, IntervalNs: int64(q.Interval), TimeoutNs: int64(q.Timeout), StartUnixNs: q.Start.UnixNano(),
 	})
@@ -183,7 +183,7 @@ func (c *Client) Probe(ctx context.Context, q Probe, take func([]schema.Sample) 
 		if err != nil {
 			return err
 		}
-		return take(samples)
+		return take(Batch{Samples: samples, Complete: timeFrom(m.CompleteUnixNs)})
 	})
 	if ctx.Err() != nil {
 		return nil

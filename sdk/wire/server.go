@@ -97,7 +97,7 @@ func (s *server) Observe(q *pb.ObserveRequest, out grpc.ServerStreamingServer[pb
 }
 
 func (s *server) Revert(q *pb.RevertRequest, out grpc.ServerStreamingServer[pb.RevertResult]) error {
-	req := Revert{Lease: leaseFrom(q.Lease), Type: q.Type, By: q.By, Targets: undosFrom(q.Targets)}
+	req := Revert{Lease: leaseFrom(q.Lease), Type: q.Type, By: q.By, Targets: undosFrom(q.Targets), Again: q.Again}
 	return s.impl.Revert(out.Context(), req, func(r Reverted) error {
 		return out.Send(&pb.RevertResult{Target: r.Target, Outcome: r.Outcome, By: r.By, Proof: r.Proof, Residue: r.Residue, Error: r.Err, AtUnixNs: timeTo(r.At)})
 	})
@@ -136,8 +136,10 @@ func (s *server) Probe(q *pb.ProbeRequest, out grpc.ServerStreamingServer[pb.Sam
 		Type: q.Type, Config: q.ConfigJson, Interval: time.Duration(q.IntervalNs),
 		Timeout: time.Duration(q.TimeoutNs), Start: time.Unix(0, q.StartUnixNs),
 	}
-	return s.impl.Probe(out.Context(), req, func(samples []schema.Sample) error {
-		return out.Send(samplesTo(samples))
+	return s.impl.Probe(out.Context(), req, func(b Batch) error {
+		m := samplesTo(b.Samples)
+		m.CompleteUnixNs = timeTo(b.Complete)
+		return out.Send(m)
 	})
 }
 

@@ -41,7 +41,7 @@ type Server interface {
 	Scan(context.Context, []Known, func(Finding) error) error
 	// Session reads renewals until the engine is gone, and answers each.
 	Session(ctx context.Context, recv func() (Renewal, error), send func(LeaseEvent) error) error
-	Probe(context.Context, Probe, func([]schema.Sample) error) error
+	Probe(context.Context, Probe, func(Batch) error) error
 	Act(ctx context.Context, typ string, config json.RawMessage) (detail string, err error)
 }
 
@@ -125,6 +125,7 @@ type Revert struct {
 	Type    string
 	By      string
 	Targets []Undo
+	Again   bool // even where an outcome is on record: the fault was seen to bite after it
 }
 
 // The outcomes of a revert.
@@ -180,4 +181,11 @@ type Probe struct {
 	Interval time.Duration
 	Timeout  time.Duration
 	Start    time.Time
+}
+
+// Batch is some samples of a probe, ordered by scheduled time within the batch but
+// not between batches: a slow answer comes later. It may be empty.
+type Batch struct {
+	Samples  []schema.Sample
+	Complete time.Time // every sample scheduled before it has been sent
 }

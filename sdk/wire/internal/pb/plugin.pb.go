@@ -876,6 +876,7 @@ type RevertRequest struct {
 	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"` // engine, target, guardian, recover
 	Targets       []*Undo                `protobuf:"bytes,4,rep,name=targets,proto3" json:"targets,omitempty"`
+	Again         bool                   `protobuf:"varint,5,opt,name=again,proto3" json:"again,omitempty"` // even where an outcome is on record: the fault was seen to bite after it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -936,6 +937,13 @@ func (x *RevertRequest) GetTargets() []*Undo {
 		return x.Targets
 	}
 	return nil
+}
+
+func (x *RevertRequest) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
 }
 
 type RevertResult struct {
@@ -1383,17 +1391,18 @@ func (x *ProbeRequest) GetStartUnixNs() int64 {
 }
 
 type SampleBatch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	StartUnixNs   int64                  `protobuf:"varint,1,opt,name=start_unix_ns,json=startUnixNs,proto3" json:"start_unix_ns,omitempty"`
-	OffsetNs      []int64                `protobuf:"varint,2,rep,packed,name=offset_ns,json=offsetNs,proto3" json:"offset_ns,omitempty"`
-	Status        []byte                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                              // a byte a sample: 0 ok, 1 failed, 2 missing
-	LatencyS      []float64              `protobuf:"fixed64,4,rep,packed,name=latency_s,json=latencyS,proto3" json:"latency_s,omitempty"` // NaN: none
-	Value         []float64              `protobuf:"fixed64,5,rep,packed,name=value,proto3" json:"value,omitempty"`                       // NaN: none; empty when no sample has one
-	Extra         []*Column              `protobuf:"bytes,6,rep,name=extra,proto3" json:"extra,omitempty"`
-	Error         []string               `protobuf:"bytes,7,rep,name=error,proto3" json:"error,omitempty"`                                     // the texts that error_index counts from 1
-	ErrorIndex    []uint32               `protobuf:"varint,8,rep,packed,name=error_index,json=errorIndex,proto3" json:"error_index,omitempty"` // 0: no error; empty when no sample has one
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	StartUnixNs    int64                  `protobuf:"varint,1,opt,name=start_unix_ns,json=startUnixNs,proto3" json:"start_unix_ns,omitempty"`
+	OffsetNs       []int64                `protobuf:"varint,2,rep,packed,name=offset_ns,json=offsetNs,proto3" json:"offset_ns,omitempty"`
+	Status         []byte                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                              // a byte a sample: 0 ok, 1 failed, 2 missing
+	LatencyS       []float64              `protobuf:"fixed64,4,rep,packed,name=latency_s,json=latencyS,proto3" json:"latency_s,omitempty"` // NaN: none
+	Value          []float64              `protobuf:"fixed64,5,rep,packed,name=value,proto3" json:"value,omitempty"`                       // NaN: none; empty when no sample has one
+	Extra          []*Column              `protobuf:"bytes,6,rep,name=extra,proto3" json:"extra,omitempty"`
+	Error          []string               `protobuf:"bytes,7,rep,name=error,proto3" json:"error,omitempty"`                                            // the texts that error_index counts from 1
+	ErrorIndex     []uint32               `protobuf:"varint,8,rep,packed,name=error_index,json=errorIndex,proto3" json:"error_index,omitempty"`        // 0: no error; empty when no sample has one
+	CompleteUnixNs int64                  `protobuf:"varint,9,opt,name=complete_unix_ns,json=completeUnixNs,proto3" json:"complete_unix_ns,omitempty"` // every sample scheduled before it has been sent
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SampleBatch) Reset() {
@@ -1480,6 +1489,13 @@ func (x *SampleBatch) GetErrorIndex() []uint32 {
 		return x.ErrorIndex
 	}
 	return nil
+}
+
+func (x *SampleBatch) GetCompleteUnixNs() int64 {
+	if x != nil {
+		return x.CompleteUnixNs
+	}
+	return 0
 }
 
 // Column has one value a sample, in the one list that fits its type.
@@ -1725,12 +1741,13 @@ const file_plugin_proto_rawDesc = "" +
 	"at_unix_ns\x18\a \x01(\x03R\batUnixNs\x1a;\n" +
 	"\rMeasuresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x9a\x01\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xb0\x01\n" +
 	"\rRevertRequest\x120\n" +
 	"\x05lease\x18\x01 \x01(\v2\x1a.faultline.plugin.v1.LeaseR\x05lease\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02by\x18\x03 \x01(\tR\x02by\x123\n" +
-	"\atargets\x18\x04 \x03(\v2\x19.faultline.plugin.v1.UndoR\atargets\"\xb4\x01\n" +
+	"\atargets\x18\x04 \x03(\v2\x19.faultline.plugin.v1.UndoR\atargets\x12\x14\n" +
+	"\x05again\x18\x05 \x01(\bR\x05again\"\xb4\x01\n" +
 	"\fRevertResult\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x0e\n" +
@@ -1766,7 +1783,7 @@ const file_plugin_proto_rawDesc = "" +
 	"intervalNs\x12\x1d\n" +
 	"\n" +
 	"timeout_ns\x18\x04 \x01(\x03R\ttimeoutNs\x12\"\n" +
-	"\rstart_unix_ns\x18\x05 \x01(\x03R\vstartUnixNs\"\x83\x02\n" +
+	"\rstart_unix_ns\x18\x05 \x01(\x03R\vstartUnixNs\"\xad\x02\n" +
 	"\vSampleBatch\x12\"\n" +
 	"\rstart_unix_ns\x18\x01 \x01(\x03R\vstartUnixNs\x12\x1b\n" +
 	"\toffset_ns\x18\x02 \x03(\x03R\boffsetNs\x12\x16\n" +
@@ -1776,7 +1793,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05extra\x18\x06 \x03(\v2\x1b.faultline.plugin.v1.ColumnR\x05extra\x12\x14\n" +
 	"\x05error\x18\a \x03(\tR\x05error\x12\x1f\n" +
 	"\verror_index\x18\b \x03(\rR\n" +
-	"errorIndex\"f\n" +
+	"errorIndex\x12(\n" +
+	"\x10complete_unix_ns\x18\t \x01(\x03R\x0ecompleteUnixNs\"f\n" +
 	"\x06Column\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\anumbers\x18\x02 \x03(\x01R\anumbers\x12\x18\n" +
