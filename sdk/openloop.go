@@ -23,7 +23,7 @@ const (
 // openLoop measures until ctx ends, or sending fails.
 func openLoop(ctx context.Context, q wire.Probe, measure func(context.Context) Sample, send func(wire.Batch) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	b := &batch{pending: map[int64]struct{}{}, limit: int(q.Timeout/q.Interval) + spare}
+	b := &batch{pending: map[int64]struct{}{}, limit: int(q.Timeout/q.Interval) + spare, interval: q.Interval, next: q.Start}
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
@@ -86,11 +86,12 @@ func sampleAt(at time.Time, s Sample, latency float64) schema.Sample {
 
 // batch gathers samples and knows which are still under way.
 type batch struct {
-	mu      sync.Mutex
-	done    []schema.Sample
-	pending map[int64]struct{} // scheduled times, Unix nanoseconds
-	limit   int
-	reached time.Time // the last scheduled time dealt with
+	mu       sync.Mutex
+	done     []schema.Sample
+	pending  map[int64]struct{} // scheduled times, Unix nanoseconds
+	limit    int
+	interval time.Duration
+	next     time.Time // the first scheduled time not dealt with
 }
 
 func (b *batch) start(at time.Time) bool {
@@ -100,7 +101,7 @@ func (b *batch) start(at time.Time) bool {
 		return false
 	}
 	b.pending[at.UnixNano()] = struct{}{}
-	b.reached = at
+	b.next = at.Add(b.interval)
 	return true
 }
 
@@ -108,7 +109,7 @@ func (b *batch) add(s schema.Sample) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.done = append(b.done, s)
-	b.reached = s.Scheduled
+	b.next = s.Scheduled.Add(b.interval)
 }
 
 func (b *batch) finish(at time.Time, s schema.Sample) {
@@ -118,15 +119,12 @@ func (b *batch) finish(at time.Time, s schema.Sample) {
 	b.done = append(b.done, s)
 }
 
-// take empties the batch. It is complete up to the first sample still under way,
-// or to the last scheduled time dealt with.
+// take empties the batch. It is complete up to the first sample still under way, or
+// up to the next one: nothing is scheduled before that.
 func (b *batch) take() wire.Batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	complete := b.reached
-	if !complete.IsZero() {
-		complete = complete.Add(1)
-	}
+	complete := b.next
 	for ns := range b.pending {
 		if t := time.Unix(0, ns); t.Before(complete) {
 			complete = t
