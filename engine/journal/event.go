@@ -339,10 +339,15 @@ type Takeover struct {
 	Why string `json:"why"`
 }
 
-// RunEnded closes the journal. A journal without it is of an unfinished run.
+// RunEnded closes the journal. A journal without it is of an unfinished run. The
+// verdict is a copy of what package judge made of the events before, for lists that
+// must not read whole journals; it is never judged from.
 type RunEnded struct {
-	By    string `json:"by"`              // engine, guardian, recover
-	Error string `json:"error,omitempty"` // the tool or a plugin failed
+	By       string `json:"by"`              // engine, guardian, recover
+	Error    string `json:"error,omitempty"` // the tool or a plugin failed
+	Verdict  string `json:"verdict,omitempty"`
+	ExitCode int    `json:"exit_code"`
+	Residue  int    `json:"residue,omitempty"` // targets that could not be put back
 }
 
 func (*RunStarted) EventType() string        { return "run.started" }
