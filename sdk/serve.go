@@ -53,8 +53,7 @@ func Serve(p Plugin) {
 	})
 	// The engine has asked for the end; it has reverted before it did, so that this
 	// finds something to do only when the engine could not.
-	s.leases.loseAll()
-	<-s.leases.idle()
+	_ = s.Close(context.Background())
 	os.Exit(0)
 }
 
@@ -92,7 +91,9 @@ func guardStdout() error {
 // its end is the engine's end. A signal means the same; SIGHUP and SIGINT of a
 // terminal are the engine's to deal with.
 func (s *server) endWithEngine() {
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	// Caught and dropped, not ignored: programs that the plugin starts would inherit
+	// an ignored signal.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE)
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	gone := make(chan struct{})
@@ -104,8 +105,7 @@ func (s *server) endWithEngine() {
 	case <-gone:
 	case <-term:
 	}
-	s.leases.loseAll()
-	<-s.leases.idle()
+	_ = s.Close(context.Background())
 	os.Exit(0)
 }
 

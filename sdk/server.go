@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/faultline-go/faultline/sdk/arbiter"
 	"github.com/faultline-go/faultline/sdk/schema"
@@ -35,7 +36,9 @@ type fault struct {
 }
 
 // NewServer makes the plugin's end of the wire. Serve does this for a plugin's
-// main; tests that run a plugin inside their own process call it themselves.
+// main; tests that run a plugin inside their own process call it themselves, and
+// call the server's Close(context.Context) error when they are done: it puts back
+// what is still held.
 func NewServer(p Plugin) (wire.Server, error) { return newServer(p) }
 
 func newServer(p Plugin) (*server, error) {
@@ -63,13 +66,19 @@ func newServer(p Plugin) (*server, error) {
 		d, _ := x.describe()
 		s.targets[d.Type] = x
 	}
-	s.leases = newLeases(s.revertAs)
+	s.leases = newLeases(s)
 	return s, nil
 }
+
+// Close puts everything back that the plugin holds, and refuses to inject any more.
+func (s *server) Close(ctx context.Context) error { return s.leases.close(ctx) }
 
 func (s *server) Describe(context.Context) (*schema.Description, error) { return s.desc, nil }
 
 func (s *server) Configure(ctx context.Context, q wire.Configure) error {
+	if s.leases.holds() {
+		return errors.New("configure: the plugin holds faults of another run")
+	}
 	s.mu.Lock()
 	s.run, s.dir = q.Run, arbiter.Dir(q.RunDir)
 	s.mu.Unlock()
@@ -137,30 +146,51 @@ func (s *server) Inject(ctx context.Context, q wire.Inject, send func(wire.Injec
 	if err != nil {
 		return err
 	}
-	defer l.injected()
+	var unclear atomic.Bool
+	defer func() { l.injected(unclear.Load()) }()
 	return fanOut(q.Targets, f.desc.Concurrency, func(u wire.Undo) wire.Injected {
-		err := ctx.Err()
-		if err == nil {
-			err = f.inject(ctx, q.Config, u.Undo)
+		if err := context.Cause(ctx); err != nil {
+			return wire.Injected{Target: u.Target, Err: "not injected: " + err.Error(), At: now()}
+		}
+		err := f.inject(ctx, q.Config, u.Undo)
+		if err != nil && !gone(err) || ctx.Err() != nil {
+			unclear.Store(true)
 		}
 		return wire.Injected{Target: u.Target, Err: textOf(err), Gone: gone(err), At: now()}
 	}, send)
 }
 
-// fenced refuses an engine that has been replaced.
+// fenced refuses an engine that has been replaced, and a run that is not ours. It
+// fails closed: without a readable epoch nothing is injected.
 func (s *server) fenced(l wire.Lease) error {
-	dir := s.runDir()
+	s.mu.Lock()
+	run, dir := s.run, s.dir
+	s.mu.Unlock()
+	if run != "" && l.Run != run {
+		return fmt.Errorf("fault %s: nothing was injected: it is of run %q, the plugin was configured for %q", l.Fault, l.Run, run)
+	}
 	if dir == "" {
 		return nil
 	}
 	epoch, err := dir.Epoch()
 	if err != nil {
-		return err
+		return fmt.Errorf("fault %s: nothing was injected: %w", l.Fault, err)
 	}
 	if l.Epoch != epoch {
-		return fmt.Errorf("fault %s: the run has moved on to epoch %d, this engine has %d: nothing was injected", l.Fault, epoch, l.Epoch)
+		return fmt.Errorf("fault %s: nothing was injected: the run has moved on to epoch %d, this engine has %d", l.Fault, epoch, l.Epoch)
 	}
 	return nil
+}
+
+// overtaken says whether a newer engine has taken the run over. A lease outlives an
+// epoch that cannot be read: the engine's next renewal asks again.
+func (s *server) overtaken(l wire.Lease) bool {
+	dir := s.runDir()
+	if dir == "" {
+		return false
+	}
+	epoch, err := dir.Epoch()
+	return err == nil && epoch > l.Epoch
 }
 
 func (s *server) Observe(ctx context.Context, q wire.Observe, send func(wire.Observed) error) error {
@@ -177,91 +207,21 @@ func (s *server) Observe(ctx context.Context, q wire.Observe, send func(wire.Obs
 	}, send)
 }
 
-// Revert ends the lease, if this process holds it, and puts back.
-func (s *server) Revert(ctx context.Context, q wire.Revert, send func(wire.Reverted) error) error {
-	if _, err := lookup(s.faults, "fault", q.Type); err != nil {
-		return err
-	}
-	if err := s.leases.end(ctx, q.Lease.Fault); err != nil {
-		return err
-	}
-	results, err := s.revertAs(ctx, q)
-	for _, r := range results {
-		if err := send(r); err != nil {
-			return err
-		}
-	}
-	if err == nil {
-		s.leases.settled(q.Lease.Fault)
-	}
-	return err
-}
-
-// revertAs reverts under the fault's lock, by the arbiter's rule. Without a run
-// folder there is nobody to settle it with. It returns an error when a target could
-// not be put back, beside the results of all.
-func (s *server) revertAs(ctx context.Context, q wire.Revert) ([]wire.Reverted, error) {
-	f, err := lookup(s.faults, "fault", q.Type)
-	if err != nil {
-		return nil, err
-	}
-	known := &arbiter.Outcome{Format: 1, Fault: q.Lease.Fault}
-	var lock *arbiter.Lock
-	if dir := s.runDir(); dir != "" {
-		if lock, err = dir.Lock(ctx, q.Lease.Fault); err != nil {
-			return nil, err
-		}
-		defer lock.Unlock()
-		if known, err = lock.Outcome(); err != nil {
-			return nil, err
-		}
-	}
-	var results []wire.Reverted
-	var open []wire.Undo
-	for _, t := range q.Targets {
-		if r, ok := known.Of(t.Target); ok && !q.Again {
-			results = append(results, r)
-		} else {
-			open = append(open, t)
-		}
-	}
-	var failed []error
-	_ = fanOut(open, f.desc.Concurrency, func(u wire.Undo) wire.Reverted {
-		return revertOne(ctx, f, u, q.By)
-	}, func(r wire.Reverted) error {
-		results = append(results, r)
-		known.Set(r)
-		if r.Outcome == wire.OutcomeFailed {
-			failed = append(failed, fmt.Errorf("%s: %s", r.Target, r.Err))
-		}
-		return nil
-	})
-	if lock != nil && len(open) > 0 {
-		if err := lock.Record(known); err != nil {
-			// What was put back stays put back; the next one looks again.
-			s.leases.warn(err)
-		}
-	}
-	return results, errors.Join(failed...)
-}
-
-func revertOne(ctx context.Context, f fault, u wire.Undo, by string) wire.Reverted {
-	r, err := f.revert(ctx, u.Undo)
-	if err != nil {
-		return wire.Reverted{Target: u.Target, Outcome: wire.OutcomeFailed, By: by, Residue: true, Err: err.Error(), At: now()}
-	}
-	return wire.Reverted{Target: u.Target, Outcome: string(r.Outcome), By: by, Proof: r.Proof, Residue: r.Residue, At: now()}
-}
-
+// Scan asks every fault type; one that cannot look does not hide what the others see.
 func (s *server) Scan(ctx context.Context, known []wire.Known, send func(wire.Finding) error) error {
 	byType := map[string][]wire.Known{}
+	var blind []error
 	for _, k := range known {
+		if _, err := lookup(s.faults, "fault", k.Type); err != nil {
+			blind = append(blind, fmt.Errorf("scan for fault %s: %w", k.Fault, err))
+			continue
+		}
 		byType[k.Type] = append(byType[k.Type], k)
 	}
 	for _, d := range s.desc.Faults {
 		found, err := s.faults[d.Type].scan(ctx, byType[d.Type])
 		if err != nil {
-			return fmt.Errorf("scan for %s: %w", d.Type, err)
+			blind = append(blind, fmt.Errorf("scan for %s: %w", d.Type, err))
 		}
 		for _, r := range found {
 			if err := send(wire.Finding{Fault: r.Fault, Target: r.Target, Kind: r.Kind, Detail: r.Detail}); err != nil {
@@ -269,7 +229,7 @@ func (s *server) Scan(ctx context.Context, known []wire.Known, send func(wire.Fi
 			}
 		}
 	}
-	return nil
+	return errors.Join(blind...)
 }
 
 func (s *server) Act(ctx context.Context, typ string, config json.RawMessage) (string, error) {
@@ -288,6 +248,9 @@ func (s *server) Probe(ctx context.Context, q wire.Probe, send func(wire.Batch) 
 	p, err := lookup(s.probes, "probe", q.Type)
 	if err != nil {
 		return err
+	}
+	if q.Interval <= 0 || q.Timeout <= 0 {
+		return fmt.Errorf("probe %s: needs an interval and a timeout above zero", q.Type)
 	}
 	measure, done, err := p.open(ctx, q.Config)
 	if err != nil {

@@ -71,6 +71,12 @@ type Outcome struct {
 
 const outcomeFormat = 1
 
+// ErrTooNew says that a newer program wrote an outcome.
+var ErrTooNew = errors.New("newer than this program reads")
+
+// New is the outcome of a fault of which nothing is on record.
+func New(fault string) *Outcome { return &Outcome{Format: outcomeFormat, Fault: fault} }
+
 // Of returns the outcome of one target, if it is on record and final: a failed
 // revert and a residue are not.
 func (o *Outcome) Of(target string) (wire.Reverted, bool) {
@@ -155,7 +161,7 @@ func (d Dir) Outcome(fault string) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Outcome{Format: outcomeFormat, Fault: fault}
+	o := New(fault)
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, nil
@@ -167,7 +173,7 @@ func (d Dir) Outcome(fault string) (*Outcome, error) {
 		return nil, fmt.Errorf("read outcome of fault %s: %w", fault, err)
 	}
 	if o.Format > outcomeFormat {
-		return nil, fmt.Errorf("outcome of fault %s has format %d, newer than this program reads (%d)", fault, o.Format, outcomeFormat)
+		return nil, fmt.Errorf("outcome of fault %s has format %d: %w (%d)", fault, o.Format, ErrTooNew, outcomeFormat)
 	}
 	return o, nil
 }
