@@ -38,6 +38,7 @@ type scan struct {
 	steady   bool
 	since    int64 // valid when steady
 	sinceIdx int
+	broken   bool // the last window
 	everBad  bool
 	firstBad int // index of the first bad sample of the first broken window
 }
@@ -112,6 +113,12 @@ func (s *Steady) Broke() (from, to time.Time, ok bool) {
 	return time.UnixMicro(last).UTC(), time.UnixMicro(s.at[s.scan.firstBad]).UTC(), true
 }
 
+// BrokenNow says whether the last window is broken.
+func (s *Steady) BrokenNow() bool {
+	s.look()
+	return s.scan.broken
+}
+
 // Seen is how many samples that were not missing were fed, and the scheduled time
 // of the last sample.
 func (s *Steady) Seen() (n int, last time.Time) {
@@ -141,7 +148,8 @@ func (s *Steady) look() {
 			c.count(s.outcome[c.left], -1)
 			c.left++
 		}
-		if s.brokenWindow(c.n, c.bad) {
+		c.broken = s.brokenWindow(c.n, c.bad)
+		if c.broken {
 			if !c.everBad {
 				c.everBad = true
 				c.firstBad = s.firstBadIn(c.left, c.next)
@@ -170,15 +178,15 @@ func (c *scan) count(o Outcome, by int) {
 	}
 }
 
-// brokenWindow says whether bad of n are broken. The critical counts are kept
-// because the windows of a steady rate have few different sizes.
+// brokenWindow says whether bad of n are broken. A window with fewer samples than
+// MinSamples is taken as if the rest were good: a first bad sample alone is chance.
+// The critical counts are kept because the windows of a steady rate have few
+// different sizes.
 func (s *Steady) brokenWindow(n, bad int) bool {
 	if bad == 0 || float64(bad) <= s.claim.allowed()*float64(n) {
 		return false
 	}
-	if s.claim.Point && n < s.claim.MinSamples {
-		return false
-	}
+	n = max(n, s.claim.MinSamples)
 	crit, ok := s.critical[n]
 	if !ok {
 		crit = s.claim.critical(n, 1)

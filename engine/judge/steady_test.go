@@ -39,7 +39,7 @@ func bruteSteady(c Claim, from int64, at []int64, out []Outcome) (since int64, s
 				miss++
 			}
 		}
-		if float64(bad) > c.allowed()*float64(n) && c.brokenAt(bad, n, 1) && (!c.Point || n >= c.MinSamples) {
+		if c.brokenAt(bad, max(n, c.MinSamples), 1) {
 			if !broke {
 				broke, firstBad = true, first
 			}
