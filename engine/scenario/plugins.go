@@ -1,0 +1,226 @@
+package scenario
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/faultline-go/faultline/sdk/schema"
+)
+
+// builtin are the plugins of this repository; they are only used to guess what a
+// mistyped name means.
+var builtin = []string{"docker", "exec", "http", "process", "prometheus", "tcp"}
+
+// plugin is a plugin that some block needs. Its description is nil when it could
+// not be had, which is reported once.
+type plugin struct {
+	description *schema.Description
+	needed      hcl.Range        // the first block that needs it
+	block       *hclsyntax.Block // its own block, if there is one
+}
+
+// plugin returns what a plugin offers. It asks for it the first time, and reports
+// an error at the block that needed it then.
+func (l *loader) plugin(name string, at hcl.Range) *plugin {
+	if p := l.plugins[name]; p != nil {
+		return p
+	}
+	p := &plugin{needed: at}
+	l.plugins[name] = p
+	if l.opts.Describe == nil {
+		l.error(at, "No plugins", "The block needs the plugin %q, and there are no plugins here.", name)
+		return p
+	}
+	d, err := l.opts.Describe(name)
+	if err == nil && d == nil {
+		err = fmt.Errorf("the plugin %q says nothing about itself", name)
+	}
+	if err != nil {
+		l.error(at, "Plugin not available", "The block needs the plugin %q: %s.%s", name, err, l.didYouMean(name, slices.DeleteFunc(slices.Clone(builtin), func(s string) bool { return s == name })))
+		return p
+	}
+	if why := unusable(d); why != "" {
+		l.error(at, "Plugin not usable", "The plugin %q cannot be used: %s. Use another version of it, or tell its author.", name, why)
+		return p
+	}
+	p.description = d
+	return p
+}
+
+var schemaTypes = []string{"string", "number", "bool", "duration", "list(string)", "list(number)", "map(string)"}
+
+// unusable says why a description cannot be worked with, or nothing.
+func unusable(d *schema.Description) string {
+	if d.Format > schema.Version {
+		return fmt.Sprintf("its description has format %d, and this faultline knows up to %d", d.Format, schema.Version)
+	}
+	if s := wrongBody(d.Settings, "its settings", schema.PluginMeta); s != "" {
+		return s
+	}
+	for _, f := range d.Faults {
+		if s := wrongBody(f.Config, "its fault "+f.Type, schema.FaultMeta); s != "" {
+			return s
+		}
+		if len(f.Accepts) == 0 {
+			return fmt.Sprintf("its fault %s accepts no kind of target", f.Type)
+		}
+	}
+	for _, p := range d.Probes {
+		if s := wrongBody(p.Config, "its probe "+p.Type, schema.ProbeMeta); s != "" {
+			return s
+		}
+		for _, a := range p.Sample {
+			if !slices.Contains([]string{"string", "number", "bool"}, a.Type) {
+				return fmt.Sprintf("the samples of its probe %s have a field %q of type %q", p.Type, a.Name, a.Type)
+			}
+			for _, core := range schema.SampleCore {
+				if core.Name == a.Name {
+					return fmt.Sprintf("the samples of its probe %s have a field %q, which every sample has", p.Type, a.Name)
+				}
+			}
+		}
+	}
+	for _, a := range d.Actions {
+		if s := wrongBody(a.Config, "its action "+a.Type, schema.ActionMeta); s != "" {
+			return s
+		}
+	}
+	for _, t := range d.Targets {
+		if s := wrongBody(t.Match, "its target kind "+t.Type, nil); s != "" {
+			return s
+		}
+		if s := wrongBody(schema.Body{Attributes: t.Attributes}, "what its target kind "+t.Type+" reports", nil); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func wrongBody(b schema.Body, what string, meta []string) string {
+	for _, a := range b.Attributes {
+		if slices.Contains(meta, a.Name) {
+			return fmt.Sprintf("%s takes an argument %q, which faultline keeps for itself", what, a.Name)
+		}
+		if !slices.Contains(schemaTypes, a.Type) {
+			return fmt.Sprintf("%s has %q of type %q, which is not known", what, a.Name, a.Type)
+		}
+	}
+	for _, inner := range b.Blocks {
+		if slices.Contains(meta, inner.Name) {
+			return fmt.Sprintf("%s takes a block %q, which faultline keeps for itself", what, inner.Name)
+		}
+		if s := wrongBody(inner.Body, what, nil); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// offers lists the types of one kind that a plugin has.
+func offers(d *schema.Description, kind string) []string {
+	var all []string
+	switch kind {
+	case "fault":
+		for _, x := range d.Faults {
+			all = append(all, x.Type)
+		}
+	case "probe":
+		for _, x := range d.Probes {
+			all = append(all, x.Type)
+		}
+	case "action":
+		for _, x := range d.Actions {
+			all = append(all, x.Type)
+		}
+	case "target":
+		for _, x := range d.Targets {
+			all = append(all, x.Type)
+		}
+	}
+	return all
+}
+
+// offered finds the plugin that serves the type of a block. It is nil when that is
+// not possible, which is reported.
+func (l *loader) offered(b *hclsyntax.Block, kind string) *plugin {
+	typ := b.Labels[0]
+	name := schema.PluginOf(typ)
+	p := l.plugin(name, b.LabelRanges[0])
+	if p.description == nil {
+		return nil
+	}
+	all := offers(p.description, kind)
+	if slices.Contains(all, typ) {
+		return p
+	}
+	hint := l.didYouMean(typ, all)
+	if hint == "" {
+		for _, other := range []string{"fault", "probe", "action", "target"} {
+			if slices.Contains(offers(p.description, other), typ) {
+				hint = fmt.Sprintf(" %q is a type of %s.", typ, other)
+			}
+		}
+	}
+	if len(all) > 0 && (hint == "" || len(all) > 1) && len(all) <= 20 {
+		hint += " It has " + anyOf(all) + "."
+	}
+	l.error(b.LabelRanges[0], "Unknown "+kind+" type", "The plugin %q has no %s %q.%s", name, kind, typ, hint)
+	return nil
+}
+
+var constraint = regexp.MustCompile(`^\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?\s*(,\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?\s*)*$`)
+
+// loadPluginBlocks enters the plugin blocks. Their settings are read in listPlugins,
+// when all that are needed are known.
+func (l *loader) loadPluginBlocks() {
+	first := map[string]*hclsyntax.Block{}
+	for _, b := range l.blocks["plugin"] {
+		name := b.Labels[0]
+		if other := first[name]; other != nil {
+			l.error(b.DefRange(), "Duplicate plugin", "The plugin %q is already set up at %s. Remove one of the two.", name, place(other.DefRange()))
+			continue
+		}
+		first[name] = b
+		if schema.PluginOf(name) != name {
+			l.error(b.LabelRanges[0], "Invalid plugin name", "A plugin's name has no underscore: the type %q is served by the plugin %q.", name, schema.PluginOf(name))
+			continue
+		}
+		l.plugin(name, b.LabelRanges[0]).block = b
+	}
+}
+
+// listPlugins lists every plugin that is needed, with its settings.
+func (l *loader) listPlugins() {
+	empty := &hclsyntax.Body{}
+	for _, name := range sortedKeys(l.plugins) {
+		p := l.plugins[name]
+		out := Plugin{Name: name}
+		body, at := empty, p.needed
+		what := fmt.Sprintf("the settings of plugin %q", name)
+		if p.block != nil {
+			body, at, out.Pos = p.block.Body, header(p.block), place(p.block.TypeRange)
+			a := l.args(p.block, what, l.root)
+			out.Constraint = a.str("version", "")
+			if out.Constraint != "" && !constraint.MatchString(out.Constraint) {
+				l.error(a.rangeOf("version"), "Invalid version constraint", `%q is not a version constraint, such as "~> 0.1" or ">= 0.2, < 1.0".`, out.Constraint)
+			}
+		}
+		if p.description == nil {
+			continue
+		}
+		d := decoder{l: l, ctx: l.root, what: what, meta: schema.PluginMeta, refuseSecrets: true}
+		if p.block == nil {
+			d.missing = fmt.Sprintf(" Add a block: plugin %q { … }.", name)
+		}
+		config, ok := d.decode(body, p.description.Settings, at)
+		if !ok {
+			continue
+		}
+		out.Settings = config
+		l.scenario.Plugins = append(l.scenario.Plugins, out)
+	}
+}
