@@ -18,6 +18,10 @@ const (
 	flushEvery = 50 * time.Millisecond  // how long a sample waits for its batch
 	lateness   = 100 * time.Millisecond // a sample sent later than this, or than one interval, is missing
 	spare      = 4                      // samples under way beyond what interval and timeout make
+
+	// samplesPerMessage keeps a message far below the wire's limit, also after a
+	// suspend of hours, when every sample of that time is missing.
+	samplesPerMessage = 8192
 )
 
 // openLoop measures until ctx ends, or sending fails.
@@ -119,9 +123,10 @@ func (b *batch) finish(at time.Time, s schema.Sample) {
 	b.done = append(b.done, s)
 }
 
-// take empties the batch. It is complete up to the first sample still under way, or
-// up to the next one: nothing is scheduled before that.
-func (b *batch) take() wire.Batch {
+// take empties the batch into messages of bounded size. Each is complete up to the
+// first sample that is still under way or in a later message; the last one, when
+// nothing is under way, up to the next sample: nothing is scheduled before that.
+func (b *batch) take() []wire.Batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	complete := b.next
@@ -130,9 +135,18 @@ func (b *batch) take() wire.Batch {
 			complete = t
 		}
 	}
-	out := wire.Batch{Samples: b.done, Complete: complete}
+	slices.SortFunc(b.done, func(x, y schema.Sample) int { return x.Scheduled.Compare(y.Scheduled) })
+	var out []wire.Batch
+	for len(b.done) > samplesPerMessage {
+		upTo := complete
+		if first := b.done[samplesPerMessage].Scheduled; first.Before(upTo) {
+			upTo = first
+		}
+		out = append(out, wire.Batch{Samples: b.done[:samplesPerMessage:samplesPerMessage], Complete: upTo})
+		b.done = b.done[samplesPerMessage:]
+	}
+	out = append(out, wire.Batch{Samples: b.done, Complete: complete})
 	b.done = nil
-	slices.SortFunc(out.Samples, func(x, y schema.Sample) int { return x.Scheduled.Compare(y.Scheduled) })
 	return out
 }
 
@@ -144,8 +158,10 @@ func (b *batch) flush(ctx context.Context, send func(wire.Batch) error) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := send(b.take()); err != nil {
-				return err
+			for _, m := range b.take() {
+				if err := send(m); err != nil {
+					return err
+				}
 			}
 		}
 	}
