@@ -5,9 +5,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/faultline-go/faultline/scenarios"
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/faultline-go/faultline/scenarios"
 )
 
 // The engine's own tests load the scenario; here only what the two sides of this

@@ -10,8 +10,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/faultline-go/faultline/sdk/plugintest"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
 // startRedis runs a real Redis server on a free port for the length of the test.
