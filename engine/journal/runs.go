@@ -19,7 +19,10 @@ type RunInfo struct {
 	Scenario Scenario  // of the first event
 	Started  time.Time // when that was written
 	Last     time.Time // when the last whole event was written
-	Finished bool      // the last event is run.ended
+	Finished bool      // the last event is run.ended; the next three are from it
+	Verdict  string    // what judge made of the run when it ended
+	ExitCode int       // that goes with it
+	Residue  int       // targets that could not be put back
 	Live     bool      // a process holds the run
 	Err      error     // why the rest could not be read: the run died before its first event, or is damaged
 }
@@ -99,13 +102,15 @@ func (s *Store) info(id string) RunInfo {
 		return r
 	}
 	r.Started, r.Scenario = first.Time, scenario
-	last, err := readEnd(f)
+	last, end, err := readEnd(f)
 	if err != nil {
 		r.Err = fmt.Errorf("%s: %w", f.Name(), err)
 		return r
 	}
 	r.Last = last.Time
-	r.Finished = last.Type == (*RunEnded)(nil).EventType()
+	if end != nil {
+		r.Finished, r.Verdict, r.ExitCode, r.Residue = true, end.Verdict, end.ExitCode, end.Residue
+	}
 	return r
 }
 
@@ -156,31 +161,39 @@ func readStart(f *os.File) (h head, s Scenario, err error) {
 	return h, s, fmt.Errorf("the first event is not whole")
 }
 
-// readEnd reads the last whole line, from the end of the file. It checks no sums.
-func readEnd(f *os.File) (h head, err error) {
+// readEnd reads the last whole line, from the end of the file; ended is nil when it
+// is not a RunEnded. It checks no sums.
+func readEnd(f *os.File) (h head, ended *RunEnded, err error) {
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
-		return h, err
+		return h, nil, err
 	}
 	for window := int64(4 << 10); ; window *= 8 {
 		from := max(0, size-window)
 		tail := make([]byte, size-from)
 		if _, err := f.ReadAt(tail, from); err != nil {
-			return h, err
+			return h, nil, err
 		}
 		end := bytes.LastIndexByte(tail, '\n')
 		begin := bytes.LastIndexByte(tail[:max(end, 0)], '\n') + 1
 		if end >= 0 && (begin > 0 || from == 0) {
 			if err := json.Unmarshal(tail[begin:end], &h); err != nil {
-				return h, fmt.Errorf("%w: the last event: %w", ErrDamaged, err)
+				return h, nil, fmt.Errorf("%w: the last event: %w", ErrDamaged, err)
 			}
-			return h, nil
+			if h.Type != ended.EventType() {
+				return h, nil, nil
+			}
+			var line struct{ Data RunEnded }
+			if err := json.Unmarshal(tail[begin:end], &line); err != nil {
+				return h, nil, fmt.Errorf("%w: the last event: %w", ErrDamaged, err)
+			}
+			return h, &line.Data, nil
 		}
 		if from == 0 {
-			return h, fmt.Errorf("the first event is not whole")
+			return h, nil, fmt.Errorf("the first event is not whole")
 		}
 		if window > longestLine {
-			return h, fmt.Errorf("%w: a line is longer than %d bytes", ErrDamaged, longestLine)
+			return h, nil, fmt.Errorf("%w: a line is longer than %d bytes", ErrDamaged, longestLine)
 		}
 	}
 }

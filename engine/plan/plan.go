@@ -1,0 +1,219 @@
+// Package plan turns a scenario into a Plan: what would happen, to whom, for how
+// long. It discovers the targets, picks among them by the scenario's seed, lays the
+// steps on a time line, holds it all against the limits, and asks each fault to
+// prepare, which touches nothing.
+//
+// A plan is immutable and hashed. The same scenario, seed and inventory make the
+// same plan; a saved plan that is not made again from the same files has drifted and
+// is refused. What a run needs beyond what may be written down (sensitive
+// configuration, compiled conditions) is in the plan while it lives in memory and
+// never encoded.
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/engine/scenario"
+	"github.com/faultline-go/faultline/sdk/schema"
+)
+
+// Format is the format of an encoded plan. A reader refuses a higher one.
+const Format = 1
+
+// Plan is what would happen.
+type Plan struct {
+	Format      int                        `json:"format"`
+	Hash        string                     `json:"hash"` // SHA-256 of everything else, hex
+	Scenario    journal.Scenario           `json:"scenario"`
+	Seed        int64                      `json:"seed"`
+	Files       []File                     `json:"files"`
+	Variables   map[string]json.RawMessage `json:"variables,omitempty"` // without the sensitive ones
+	Plugins     []Plugin                   `json:"plugins"`
+	Probes      []Probe                    `json:"probes"`
+	Experiments []Experiment               `json:"experiments"`
+	Guards      []Guard                    `json:"guards,omitempty"`
+	Limits      Limits                     `json:"limits"`
+	Longest     time.Duration              `json:"longest_ns"` // of the whole run when nothing goes wrong
+	Warnings    []string                   `json:"warnings,omitempty"`
+}
+
+// File is a source file of the scenario.
+type File struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+}
+
+// Plugin is a plugin that the run starts.
+type Plugin struct {
+	Name     string          `json:"name"`
+	Version  string          `json:"version"`
+	Settings json.RawMessage `json:"settings,omitempty"` // redacted
+
+	Full json.RawMessage `json:"-"`
+}
+
+// Probe is a probe that the run starts.
+type Probe struct {
+	Name     string          `json:"name"` // "http.checkout"
+	Type     string          `json:"type"`
+	Plugin   string          `json:"plugin"`
+	Interval time.Duration   `json:"interval_ns"`
+	Timeout  time.Duration   `json:"timeout_ns"`
+	Config   json.RawMessage `json:"config"` // redacted
+
+	Full json.RawMessage `json:"-"`
+}
+
+// Experiment is an experiment with its targets chosen.
+type Experiment struct {
+	Spec  journal.ExperimentSpec `json:"spec"`
+	Steps []Step                 `json:"steps"`
+	Needs []judge.Needs          `json:"needs"`
+	// DependsOn are the experiments that must have completed before.
+	DependsOn []string `json:"depends_on,omitempty"`
+	// Skip says why nothing will be exercised: on_empty = "skip" and no target.
+	Skip string `json:"skip,omitempty"`
+
+	Objectives []Objective `json:"-"` // in the order of Spec.Objectives
+}
+
+// Objective joins an objective's specification to its compiled condition.
+type Objective struct {
+	Name  string
+	Probe string
+	Good  scenario.Predicate
+}
+
+// Step is a fault or an action at its place on the time line. Times count from the
+// moment at which the experiment's baseline has passed.
+type Step struct {
+	Kind     scenario.StepKind `json:"kind"`
+	Name     string            `json:"name"` // "docker_kill.web"
+	Type     string            `json:"type"`
+	Plugin   string            `json:"plugin"`
+	Offset   time.Duration     `json:"offset_ns"` // after the last of After, or from the beginning
+	After    []string          `json:"after,omitempty"`
+	Start    time.Duration     `json:"start_ns"` // as planned: Offset on top of the ends of After
+	Duration time.Duration     `json:"duration_ns"`
+	Timeout  time.Duration     `json:"timeout_ns,omitempty"` // of an action
+	Lease    time.Duration     `json:"lease_ns,omitempty"`
+	Config   json.RawMessage   `json:"config"` // redacted
+
+	// What only faults have.
+	Target             string               `json:"target,omitempty"` // the target block
+	Discovered         int                  `json:"discovered,omitempty"`
+	Targets            []Target             `json:"targets,omitempty"`
+	Hold               schema.Hold          `json:"hold,omitempty"`
+	Reversibility      schema.Reversibility `json:"reversibility,omitempty"`
+	Settle             time.Duration        `json:"settle_ns,omitempty"`
+	RevertBudget       time.Duration        `json:"revert_budget_ns,omitempty"` // targets ÷ concurrency × time a target
+	AcceptIrreversible bool                 `json:"accept_irreversible,omitempty"`
+
+	Full json.RawMessage `json:"-"`
+}
+
+// Target is a target that was picked. Its identity is the logical one, so that a
+// restart between plan and run is no drift.
+type Target struct {
+	Kind      string   `json:"kind"`
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Zone      string   `json:"zone,omitempty"`
+	Resources []string `json:"resources,omitempty"`
+
+	Candidate schema.Candidate `json:"-"`
+}
+
+// Guard is a condition that stops the run.
+type Guard struct {
+	Name        string        `json:"name"`
+	Probe       string        `json:"probe"`
+	Good        string        `json:"good"`
+	For         time.Duration `json:"for_ns"`
+	NoDataAfter time.Duration `json:"no_data_after_ns"`
+
+	Predicate scenario.Predicate `json:"-"`
+}
+
+// Limits is the blast radius that holds, after the environment's policy.
+type Limits struct {
+	MaxTargets  int      `json:"max_targets,omitempty"`
+	MaxPercent  float64  `json:"max_percent,omitempty"`
+	KeepPerZone int      `json:"keep_per_zone,omitempty"`
+	Windows     []string `json:"windows,omitempty"` // for people
+
+	windows       []scenario.Window
+	policyWindows []scenario.Window
+}
+
+// Encode gives the form in which a plan is saved, hashed and journalled.
+func (p *Plan) Encode() ([]byte, error) {
+	raw, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode plan: %w", err)
+	}
+	return append(raw, '\n'), nil
+}
+
+// Decode reads a saved plan. It shows what was planned; to run it, the plan is made
+// again from its files and compared by hash.
+func Decode(raw []byte) (*Plan, error) {
+	var head struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, fmt.Errorf("read plan: %w", err)
+	}
+	if head.Format > Format {
+		return nil, fmt.Errorf("the plan has format %d, newer than this faultline reads (%d): upgrade faultline", head.Format, Format)
+	}
+	if head.Format < 1 {
+		return nil, fmt.Errorf("read plan: this is no faultline plan")
+	}
+	p := new(Plan)
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(p); err != nil {
+		return nil, fmt.Errorf("read plan: %w", err)
+	}
+	hash, err := p.hash()
+	if err != nil {
+		return nil, err
+	}
+	if hash != p.Hash {
+		return nil, fmt.Errorf("read plan: it was changed after it was saved (its hash does not fit)")
+	}
+	return p, nil
+}
+
+func (p *Plan) hash() (string, error) {
+	c := *p
+	c.Hash = ""
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("hash plan: %w", err)
+	}
+	// A raw message keeps the white space that a saved plan was indented with.
+	var flat bytes.Buffer
+	if err := json.Compact(&flat, raw); err != nil {
+		return "", fmt.Errorf("hash plan: %w", err)
+	}
+	sum := sha256.Sum256(flat.Bytes())
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Faults says how many faults the plan would inject.
+func (p *Plan) Faults() int {
+	n := 0
+	for _, e := range p.Experiments {
+		n += len(e.Spec.Faults)
+	}
+	return n
+}

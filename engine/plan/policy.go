@@ -1,0 +1,59 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faultline-go/faultline/engine/scenario"
+)
+
+// Policy is what an environment allows. It can only tighten a scenario: the
+// smaller of two limits holds, and a run must be inside a window of both.
+type Policy struct {
+	Source      string // file, for messages
+	Limits      scenario.Limits
+	Plugins     []string // allowed; empty: all
+	Faults      []string // allowed types; empty: all
+	Environment string
+}
+
+// check refuses what the policy does not allow. A nil policy allows everything.
+func (p *Policy) check(s *scenario.Scenario) Problems {
+	if p == nil {
+		return nil
+	}
+	var ps Problems
+	for _, x := range s.Plugins {
+		if len(p.Plugins) > 0 && !slices.Contains(p.Plugins, x.Name) {
+			ps.add(x.Pos, fmt.Sprintf("plugin %s is not allowed in environment %s", x.Name, p.Environment), "Allowed by "+p.Source+": "+strings.Join(p.Plugins, ", ")+".")
+		}
+	}
+	for _, e := range s.Experiments {
+		for _, step := range e.Steps {
+			if step.Kind == scenario.FaultStep && len(p.Faults) > 0 && !slices.Contains(p.Faults, step.Type) {
+				ps.add(step.Pos, fmt.Sprintf("fault %s is not allowed in environment %s", step.Type, p.Environment), "Allowed by "+p.Source+": "+strings.Join(p.Faults, ", ")+".")
+			}
+		}
+	}
+	return ps
+}
+
+// tighten takes the narrower of each limit.
+func (p *Policy) tighten(l *Limits) {
+	if p == nil {
+		return
+	}
+	l.MaxTargets = narrower(l.MaxTargets, p.Limits.MaxTargets)
+	l.MaxPercent = narrower(l.MaxPercent, p.Limits.MaxPercent)
+	l.KeepPerZone = max(l.KeepPerZone, p.Limits.KeepPerZone)
+	l.policyWindows = p.Limits.Windows
+}
+
+// narrower is the smaller of two limits of which 0 means none.
+func narrower[T int | float64](a, b T) T {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}

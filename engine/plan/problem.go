@@ -1,0 +1,37 @@
+package plan
+
+import (
+	"strings"
+)
+
+// Problem is why a scenario cannot be planned, with the place in the scenario that
+// it is about.
+type Problem struct {
+	Pos     string // "file:line"; may be empty
+	Summary string
+	Detail  string // what to do
+}
+
+// Problems is the error that Build returns for what the user can mend.
+type Problems []Problem
+
+func (ps Problems) Error() string {
+	var b strings.Builder
+	for i, p := range ps {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if p.Pos != "" {
+			b.WriteString(p.Pos + ": ")
+		}
+		b.WriteString(p.Summary)
+		if p.Detail != "" {
+			b.WriteString("\n  " + strings.ReplaceAll(p.Detail, "\n", "\n  "))
+		}
+	}
+	return b.String()
+}
+
+func (ps *Problems) add(pos, summary, detail string) {
+	*ps = append(*ps, Problem{Pos: pos, Summary: summary, Detail: detail})
+}

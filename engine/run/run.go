@@ -1,0 +1,370 @@
+// Package run executes a plan: it measures the steady state, injects the faults,
+// keeps their leases, puts everything back, and writes down each fact as an event.
+//
+// One goroutine, the owner, has all state. Calls to plugins, streams of samples and
+// fsyncs run in goroutines of their own and hand what they found to the owner as a
+// function that it runs: read a function of this package as the owner's code unless
+// it says otherwise. The owner waits in one place only, until, so that an abort, a
+// tripped guard or a lost plugin is seen wherever a run happens to be.
+//
+// A run decides nothing about verdicts: package judge does, from the events. The
+// parts of judge that it uses are those that decide when to stop and when to go on.
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/engine/plan"
+	"github.com/faultline-go/faultline/sdk/schema"
+	"github.com/faultline-go/faultline/sdk/wire"
+)
+
+// Journal is where events go. Append and Sync may be called from different
+// goroutines.
+type Journal interface {
+	Append(journal.Data) (journal.Event, error)
+	// Sync returns when everything appended is on disk.
+	Sync() error
+	// Reserve makes sure that so many bytes can still be written when the disk is
+	// full.
+	Reserve(bytes int64) error
+}
+
+// Plugin is a running plugin.
+type Plugin interface {
+	Prepare(context.Context, wire.Prepare) ([]wire.Prepared, error)
+	Inject(context.Context, wire.Inject) ([]wire.Injected, error)
+	Observe(context.Context, wire.Observe) ([]wire.Observed, error)
+	Revert(context.Context, wire.Revert) ([]wire.Reverted, error)
+	Scan(context.Context, []wire.Known) ([]wire.Finding, error)
+	Probe(context.Context, wire.Probe, func(wire.Batch) error) error
+	Act(ctx context.Context, typ string, config json.RawMessage) (detail string, err error)
+	Session(context.Context) (Session, error)
+	// Done is closed when the plugin's process is gone; Err then says why.
+	Done() <-chan struct{}
+	Err() error
+}
+
+// Session holds the leases of a plugin: see wire.Session.
+type Session interface {
+	Renew(wire.Renewal) error
+	Next() (wire.LeaseEvent, error)
+}
+
+// Options of a run.
+type Options struct {
+	Run     string // its id
+	Epoch   int
+	Plan    *plan.Plan
+	Journal Journal
+	Plugins map[string]Plugin // by name, started and configured
+	Used    []journal.PluginUsed
+	Engine  journal.Engine
+
+	// Restart starts a plugin anew that has died, to revert what it left.
+	Restart func(ctx context.Context, name string) (Plugin, error)
+	// Lock reserves what a fault occupies, against other runs of this state folder,
+	// until the returned function is called. nil: nothing is locked.
+	Lock func(resources []string) (unlock func(), err error)
+	// Watch sees every event after it was written. It runs on the owner's goroutine
+	// and must be quick. May be nil.
+	Watch func(journal.Event)
+	// Progress sees every batch of samples at once, before it is journalled. It runs
+	// on the owner's goroutine and must be quick. May be nil.
+	Progress func(Progress)
+	// Patience is how long a failing revert is tried again, on top of its own
+	// budget; 0: DefaultPatience.
+	Patience time.Duration
+}
+
+// DefaultPatience is the default of Options.Patience.
+const DefaultPatience = 30 * time.Second
+
+// ErrResidue is returned by a run that was refused because something of ours is
+// still there from before. Nothing was touched.
+var ErrResidue = errors.New("something is still broken from an earlier run")
+
+// Do executes a plan until everything is put back. When ctx ends the run aborts,
+// with the context's cause as its reason, and still puts everything back. The error
+// says that the run could not be recorded or was refused; how an experiment ended is
+// in the journal.
+func Do(ctx context.Context, o Options) error {
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
+	}
+	r := &run{
+		Options: o,
+		ctx:     ctx,
+		inbox:   make(chan func(), 64),
+		closed:  make(chan struct{}),
+		plugins: o.Plugins,
+		folder:  judge.NewFolder(),
+	}
+	r.life, r.kill = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		r.kill()
+		close(r.closed)
+		r.working.Wait()
+	}()
+	return r.do()
+}
+
+// run is the state of a run; only the owner reads or changes it.
+type run struct {
+	Options
+	ctx     context.Context // the operator's: its end aborts
+	life    context.Context // of everything that the run starts
+	kill    context.CancelFunc
+	working sync.WaitGroup
+
+	inbox  chan func()
+	closed chan struct{}
+
+	plugins map[string]Plugin
+	keepers map[string]*keeper // of leases, by plugin
+	folder  *judge.Folder      // what the journal says so far
+	faultID int
+	now     *experiment // the one that runs
+	stopped *stop       // set once: the whole run stops
+	journal error       // the first failure to record
+}
+
+// stop is why the whole run stops.
+type stop struct {
+	cause   string // of journal.Aborted
+	reason  string
+	errored bool // the tool or a plugin failed
+}
+
+func (r *run) do() error {
+	if err := r.begin(); err != nil {
+		return err
+	}
+	if err := r.scan("before"); err != nil {
+		return errors.Join(err, r.end(err.Error()))
+	}
+	r.openSessions()
+	for i := range r.Plan.Experiments {
+		r.experiment(&r.Plan.Experiments[i])
+	}
+	r.closeSessions()
+	if err := r.scan("after"); err != nil && !errors.Is(err, ErrResidue) {
+		r.record(&journal.Warning{Text: "the scan for residue failed: " + err.Error()})
+	}
+	why := ""
+	if r.stopped != nil && r.stopped.errored {
+		why = r.stopped.reason
+	}
+	return r.end(why)
+}
+
+// end writes the last event, with what judge makes of the run for lists of runs.
+func (r *run) end(failure string) error {
+	ended := &journal.RunEnded{By: "engine", Error: failure}
+	r.folder.Add(journal.Event{Time: time.Now().UTC(), Epoch: r.Epoch, Data: ended})
+	result := r.folder.Result()
+	ended.Verdict, ended.ExitCode, ended.Residue = string(result.Verdict), result.ExitCode, len(result.Residue)
+	r.record(ended)
+	return r.sync()
+}
+
+// begin writes the first event, on disk before anything else happens.
+func (r *run) begin() error {
+	encoded, err := r.Plan.Encode()
+	if err != nil {
+		return err
+	}
+	var compact json.RawMessage = encoded
+	started := &journal.RunStarted{
+		Run: r.Run, Scenario: r.Plan.Scenario, Seed: r.Plan.Seed, PlanHash: r.Plan.Hash,
+		Plan: compact, Engine: r.Engine, Plugins: r.Used,
+	}
+	for _, e := range r.Plan.Experiments {
+		started.Experiments = append(started.Experiments, e.Spec)
+	}
+	for _, g := range r.Plan.Guards {
+		started.Guards = append(started.Guards, g.Name)
+	}
+	r.record(started)
+	return r.sync()
+}
+
+// record writes an event. A journal that cannot be written stops the run, but never
+// a revert: from then on events are only shown.
+func (r *run) record(d journal.Data) journal.Event {
+	e, err := r.Journal.Append(d)
+	if err != nil {
+		e = journal.Event{Time: time.Now().UTC(), Epoch: r.Epoch, Data: d}
+		r.journalFailed(err)
+	}
+	r.folder.Add(e)
+	if r.Watch != nil {
+		r.Watch(e)
+	}
+	return e
+}
+
+func (r *run) journalFailed(err error) {
+	if r.journal != nil {
+		return
+	}
+	r.journal = fmt.Errorf("write the journal: %w", err)
+	r.abort(&stop{cause: "journal", reason: r.journal.Error(), errored: true})
+}
+
+// sync waits until the journal is on disk; for the ends of a run, where there is
+// nothing else to wait for.
+func (r *run) sync() error {
+	if r.journal != nil {
+		return r.journal
+	}
+	if err := r.Journal.Sync(); err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	return nil
+}
+
+// abort stops the whole run, once: the first reason stays.
+func (r *run) abort(s *stop) {
+	if r.stopped != nil {
+		return
+	}
+	r.stopped = s
+	r.record(&journal.Aborted{Cause: s.cause, Reason: s.reason})
+}
+
+// fail aborts because the tool or a plugin failed.
+func (r *run) fail(reason string) {
+	r.abort(&stop{cause: "plugin", reason: reason, errored: true})
+}
+
+// send hands work to the owner; it returns false when the run is over. It is called
+// by the other goroutines.
+func (r *run) send(f func()) bool {
+	select {
+	case r.inbox <- f:
+		return true
+	case <-r.closed:
+		return false
+	}
+}
+
+// start runs f in a goroutine that the run waits for.
+func (r *run) start(f func()) { r.working.Go(f) }
+
+// until is where the owner waits: it deals with what is handed to it until done
+// says so. done is asked after each piece of work, and again at the time that it
+// names, if any.
+func (r *run) until(done func() (ok bool, again time.Time)) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	operator := r.ctx.Done()
+	if r.stopped != nil {
+		operator = nil
+	}
+	for {
+		ok, again := done()
+		if ok {
+			return
+		}
+		timer.Stop()
+		if !again.IsZero() {
+			timer.Reset(max(time.Until(again), 0))
+		}
+		select {
+		case f := <-r.inbox:
+			f()
+		case <-timer.C:
+		case <-operator:
+			operator = nil
+			r.abort(&stop{cause: "operator", reason: context.Cause(r.ctx).Error()})
+		}
+	}
+}
+
+// scan asks every plugin what of ours is still there. Before a run there must be
+// nothing.
+func (r *run) scan(when string) error {
+	residue := &journal.Residue{When: when, Findings: []journal.Finding{}}
+	var failed []error
+	pending := 0
+	for name := range r.plugins {
+		if !r.hasFaults(name) {
+			continue
+		}
+		plugin, err := r.living(r.life, name)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		pending++
+		known := r.openUndos(name)
+		r.start(func() {
+			ctx, cancel := context.WithTimeout(r.life, scanTimeout)
+			defer cancel()
+			found, err := plugin.Scan(ctx, known)
+			r.send(func() {
+				pending--
+				if err != nil {
+					failed = append(failed, fmt.Errorf("plugin %s: %w", name, err))
+				}
+				for _, f := range found {
+					residue.Findings = append(residue.Findings, journal.Finding{Plugin: name, Fault: f.Fault, Target: f.Target, Kind: f.Kind, Detail: f.Detail})
+				}
+			})
+		})
+	}
+	r.until(func() (bool, time.Time) { return pending == 0, time.Time{} })
+	err := errors.Join(failed...)
+	if err != nil {
+		residue.Error = err.Error()
+	}
+	r.record(residue)
+	if err == nil && len(residue.Findings) > 0 {
+		return fmt.Errorf("%w: %s: %s", ErrResidue, residue.Findings[0].Target, residue.Findings[0].Detail)
+	}
+	return err
+}
+
+const scanTimeout = 30 * time.Second
+
+// hasFaults says whether the plan has a fault of that plugin.
+func (r *run) hasFaults(plugin string) bool {
+	for _, e := range r.Plan.Experiments {
+		for _, f := range e.Spec.Faults {
+			if schema.PluginOf(f.Type) == plugin {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// living returns a plugin that runs, started anew where it has died.
+func (r *run) living(ctx context.Context, name string) (Plugin, error) {
+	p := r.plugins[name]
+	if p == nil {
+		return nil, fmt.Errorf("plugin %s was not started", name)
+	}
+	select {
+	case <-p.Done():
+	default:
+		return p, nil
+	}
+	if r.Restart == nil {
+		return nil, fmt.Errorf("plugin %s: %w", name, wire.ErrGone)
+	}
+	fresh, err := r.Restart(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %s anew: %w", name, err)
+	}
+	r.plugins[name] = fresh
+	return fresh, nil
+}
