@@ -2,8 +2,11 @@ package sdk
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +33,12 @@ func bodyOfType(t reflect.Type) (schema.Body, error) {
 	}
 	for f := range fields(t) {
 		name, kind := nameOf(f)
+		if err := usable(t, f, name, kind); err != nil {
+			return b, fmt.Errorf("field %s: %w", f.Name, err)
+		}
+		if b.Attribute(name) != nil || b.Block(name) != nil {
+			return b, fmt.Errorf("field %s: the name %q is taken", f.Name, name)
+		}
 		if kind == "block" {
 			block, err := blockOf(name, f)
 			if err != nil {
@@ -56,6 +65,27 @@ func fields(t reflect.Type) func(yield func(reflect.StructField) bool) {
 			}
 		}
 	}
+}
+
+var argumentName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// usable checks what would otherwise go wrong only when a configuration is decoded.
+func usable(t reflect.Type, f reflect.StructField, name, kind string) error {
+	if !argumentName.MatchString(name) {
+		return fmt.Errorf("%q is no name for an argument: use lower-case letters, digits and underscores", name)
+	}
+	if kind != "" && kind != "optional" && kind != "block" {
+		return fmt.Errorf("unknown word %q in its hcl tag", kind)
+	}
+	if !f.IsExported() {
+		return errors.New("is not exported")
+	}
+	for i := 1; i < len(f.Index); i++ {
+		if outer := t.FieldByIndex(f.Index[:i]); outer.Type.Kind() == reflect.Pointer {
+			return fmt.Errorf("is embedded by the pointer %s; embed the struct itself", outer.Name)
+		}
+	}
+	return nil
 }
 
 func nameOf(f reflect.StructField) (name, kind string) {
@@ -89,16 +119,15 @@ func attributeOf(name, kind string, f reflect.StructField) (schema.Attribute, er
 		Required:  kind != "optional",
 		Sensitive: f.Tag.Get("sensitive") == "true",
 	}
-	if e := f.Tag.Get("enum"); e != "" {
-		a.Enum = strings.Split(e, "|")
-	}
-	t := f.Type
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
 	var ok bool
-	if a.Type, ok = typeName(t); !ok {
+	if a.Type, ok = typeName(pointed(f.Type)); !ok {
 		return a, fmt.Errorf("type %s cannot be an argument", f.Type)
+	}
+	if e := f.Tag.Get("enum"); e != "" {
+		if a.Type != "string" {
+			return a, fmt.Errorf("enum is for strings, not for a %s", a.Type)
+		}
+		a.Enum = strings.Split(e, "|")
 	}
 	if text, has := f.Tag.Lookup("default"); has {
 		a.Required = false
@@ -122,7 +151,56 @@ func attributeOf(name, kind string, f reflect.StructField) (schema.Attribute, er
 		}
 		*bound.to = &v
 	}
+	if a.Default != nil {
+		raw, err := json.Marshal(a.Default)
+		if err == nil {
+			v := reflect.New(pointed(f.Type)).Elem()
+			if err = decodeValue(v, raw); err == nil {
+				err = allowed(a, v)
+			}
+		}
+		if err != nil {
+			return a, fmt.Errorf("default: %w", err)
+		}
+	}
 	return a, nil
+}
+
+// pointed is the type of an argument, which may be behind a pointer to tell an
+// absent one from a zero.
+func pointed(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+// allowed checks a value against what the tags say of it.
+func allowed(a schema.Attribute, v reflect.Value) error {
+	if len(a.Enum) > 0 && !slices.Contains(a.Enum, v.String()) {
+		return fmt.Errorf("%q is none of %s", v.String(), strings.Join(a.Enum, ", "))
+	}
+	if a.Min == nil && a.Max == nil {
+		return nil
+	}
+	var x float64
+	show := fmt.Sprint
+	switch {
+	case v.Type() == durationType:
+		x = time.Duration(v.Int()).Seconds()
+		show = func(v ...any) string { return time.Duration(v[0].(float64) * float64(time.Second)).String() }
+	case v.CanInt():
+		x = float64(v.Int())
+	default:
+		x = v.Float()
+	}
+	if a.Min != nil && x < *a.Min {
+		return fmt.Errorf("%s is below the minimum, %s", show(x), show(*a.Min))
+	}
+	if a.Max != nil && x > *a.Max {
+		return fmt.Errorf("%s is above the maximum, %s", show(x), show(*a.Max))
+	}
+	return nil
 }
 
 func typeName(t reflect.Type) (string, bool) {
@@ -164,112 +242,13 @@ func parseDefault(typ, text string) (any, error) {
 }
 
 func parseBound(typ, text string) (float64, error) {
-	if typ == "duration" {
+	switch typ {
+	case "duration":
 		d, err := time.ParseDuration(text)
 		return d.Seconds(), err
+	case "number":
+		return strconv.ParseFloat(text, 64)
+	default:
+		return 0, fmt.Errorf("bounds are for numbers and durations, not for a %s", typ)
 	}
-	return strconv.ParseFloat(text, 64)
-}
-
-// decode reads a configuration: a JSON object as the scenario loader makes it from
-// the struct's own schema. Unknown names are errors, missing ones take their
-// default.
-func decode[C any](raw []byte) (C, error) {
-	var c C
-	object := map[string]json.RawMessage{}
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &object); err != nil {
-			return c, fmt.Errorf("decode configuration: %w", err)
-		}
-	}
-	err := decodeStruct(reflect.ValueOf(&c).Elem(), object)
-	return c, err
-}
-
-func decodeStruct(v reflect.Value, object map[string]json.RawMessage) error {
-	known := map[string]bool{}
-	for f := range fields(v.Type()) {
-		name, kind := nameOf(f)
-		known[name] = true
-		raw, ok := object[name]
-		if ok && string(raw) == "null" {
-			ok = false
-		}
-		to := v.FieldByIndex(f.Index)
-		if !ok {
-			text, has := f.Tag.Lookup("default")
-			if !has {
-				continue
-			}
-			typ, _ := typeName(f.Type)
-			def, err := parseDefault(typ, text)
-			if err != nil {
-				return fmt.Errorf("default of %s: %w", name, err)
-			}
-			if raw, err = json.Marshal(def); err != nil {
-				return fmt.Errorf("default of %s: %w", name, err)
-			}
-		}
-		var err error
-		if kind == "block" {
-			err = decodeBlock(to, raw)
-		} else {
-			err = decodeValue(to, raw)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	for name := range object {
-		if !known[name] {
-			return fmt.Errorf("unknown argument %q", name)
-		}
-	}
-	return nil
-}
-
-func decodeBlock(to reflect.Value, raw json.RawMessage) error {
-	if to.Kind() == reflect.Slice {
-		var list []map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &list); err != nil {
-			return err
-		}
-		out := reflect.MakeSlice(to.Type(), len(list), len(list))
-		for i, object := range list {
-			if err := decodeStruct(out.Index(i), object); err != nil {
-				return err
-			}
-		}
-		to.Set(out)
-		return nil
-	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &object); err != nil {
-		return err
-	}
-	if to.Kind() == reflect.Pointer {
-		to.Set(reflect.New(to.Type().Elem()))
-		to = to.Elem()
-	}
-	return decodeStruct(to, object)
-}
-
-func decodeValue(to reflect.Value, raw json.RawMessage) error {
-	if to.Kind() == reflect.Pointer {
-		to.Set(reflect.New(to.Type().Elem()))
-		to = to.Elem()
-	}
-	if to.Type() == durationType {
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return err
-		}
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			return err
-		}
-		to.SetInt(int64(d))
-		return nil
-	}
-	return json.Unmarshal(raw, to.Addr().Interface())
 }
