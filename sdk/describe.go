@@ -17,6 +17,14 @@ func Describe(p Plugin) (*schema.Description, error) {
 	if !localName.MatchString(p.Name) {
 		return nil, fmt.Errorf("plugin name %q: use lower-case letters and digits only", p.Name)
 	}
+	seen := map[string]bool{}
+	once := func(typ string) error {
+		if seen[typ] {
+			return fmt.Errorf("%s is offered twice", typ)
+		}
+		seen[typ] = true
+		return nil
+	}
 	d := &schema.Description{Format: schema.Version, Name: p.Name, Version: p.Version, Doc: p.Doc}
 	if p.Settings.body != nil {
 		var err error
@@ -29,28 +37,28 @@ func Describe(p Plugin) (*schema.Description, error) {
 	}
 	for _, f := range p.Faults {
 		x, err := f.describe()
-		if err := cmp.Or(err, free(x.Type, x.Config, schema.FaultMeta), ours(p, x.Type)); err != nil {
+		if err := cmp.Or(err, free(x.Type, x.Config, schema.FaultMeta), ours(p, x.Type), once("fault "+x.Type)); err != nil {
 			return nil, err
 		}
 		d.Faults = append(d.Faults, x)
 	}
 	for _, q := range p.Probes {
 		x, err := q.describe()
-		if err := cmp.Or(err, free(x.Type, x.Config, schema.ProbeMeta), ours(p, x.Type)); err != nil {
+		if err := cmp.Or(err, free(x.Type, x.Config, schema.ProbeMeta), ours(p, x.Type), once("probe "+x.Type)); err != nil {
 			return nil, err
 		}
 		d.Probes = append(d.Probes, x)
 	}
 	for _, a := range p.Actions {
 		x, err := a.describe()
-		if err := cmp.Or(err, free(x.Type, x.Config, schema.ActionMeta), ours(p, x.Type)); err != nil {
+		if err := cmp.Or(err, free(x.Type, x.Config, schema.ActionMeta), ours(p, x.Type), once("action "+x.Type)); err != nil {
 			return nil, err
 		}
 		d.Actions = append(d.Actions, x)
 	}
 	for _, t := range p.Targets {
 		x, err := t.describe()
-		if err := cmp.Or(err, ours(p, x.Type)); err != nil {
+		if err := cmp.Or(err, ours(p, x.Type), once("target "+x.Type)); err != nil {
 			return nil, err
 		}
 		d.Targets = append(d.Targets, x)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/faultline-go/faultline/sdk/schema"
@@ -35,6 +36,12 @@ func (f Fault[C, U]) describe() (schema.Fault, error) {
 	}
 	if f.Hold == "" || f.Reversibility == "" || f.RevertTime <= 0 || len(f.Accepts) == 0 {
 		return schema.Fault{}, fmt.Errorf("fault %s: needs Accepts, Hold, Reversibility and RevertTime", f.Type)
+	}
+	if !slices.Contains([]schema.Hold{HoldKernel, HoldTarget, HoldProcess, HoldJournal}, f.Hold) {
+		return schema.Fault{}, fmt.Errorf("fault %s: there is no hold %q", f.Type, f.Hold)
+	}
+	if !slices.Contains([]schema.Reversibility{Reversible, SelfHealing, Irreversible}, f.Reversibility) {
+		return schema.Fault{}, fmt.Errorf("fault %s: there is no reversibility %q", f.Type, f.Reversibility)
 	}
 	concurrency := f.Concurrency
 	if concurrency <= 0 {
@@ -141,6 +148,17 @@ func (p Probe[C]) describe() (schema.Probe, error) {
 	if err != nil {
 		return schema.Probe{}, fmt.Errorf("probe %s: %w", p.Type, err)
 	}
+	if p.Open == nil {
+		return schema.Probe{}, fmt.Errorf("probe %s: needs Open", p.Type)
+	}
+	for _, a := range p.Sample {
+		if a.Type != "string" && a.Type != "number" && a.Type != "bool" {
+			return schema.Probe{}, fmt.Errorf("probe %s: sample.%s is a %q; a sample has strings, numbers and bools", p.Type, a.Name, a.Type)
+		}
+		if slices.ContainsFunc(schema.SampleCore, func(core schema.Attribute) bool { return core.Name == a.Name }) {
+			return schema.Probe{}, fmt.Errorf("probe %s: every sample has %s already", p.Type, a.Name)
+		}
+	}
 	return schema.Probe{Type: p.Type, Doc: p.Doc, Config: body, Sample: p.Sample}, nil
 }
 
@@ -161,6 +179,9 @@ func (a Action[C]) describe() (schema.Action, error) {
 	if err != nil {
 		return schema.Action{}, fmt.Errorf("action %s: %w", a.Type, err)
 	}
+	if a.Do == nil {
+		return schema.Action{}, fmt.Errorf("action %s: needs Do", a.Type)
+	}
 	return schema.Action{Type: a.Type, Doc: a.Doc, Config: body}, nil
 }
 
@@ -180,6 +201,9 @@ func (t Target[M]) describe() (schema.Target, error) {
 	body, err := bodyOf[M]()
 	if err != nil {
 		return schema.Target{}, fmt.Errorf("target %s: %w", t.Type, err)
+	}
+	if t.Discover == nil {
+		return schema.Target{}, fmt.Errorf("target %s: needs Discover", t.Type)
 	}
 	return schema.Target{Type: t.Type, Doc: t.Doc, Match: body, Interfaces: t.Interfaces, Attributes: t.Attributes}, nil
 }
