@@ -143,13 +143,21 @@ type Session struct {
 	stream pb.Plugin_SessionClient
 }
 
-// Session opens the stream; it ends when ctx does, and the leases with it.
+// Session opens the stream, and returns when the plugin has: from then on faults can
+// be injected. It ends when ctx does, and the leases with it.
 func (c *Client) Session(ctx context.Context) (*Session, error) {
 	stream, err := c.rpc.Session(ctx)
 	if err != nil {
 		return nil, plain(err)
 	}
-	return &Session{stream}, nil
+	s := &Session{stream}
+	if err := s.Renew(Renewal{}); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if _, err := s.Next(); err != nil { // also says why a Renew saw io.EOF
+		return nil, err
+	}
+	return s, nil
 }
 
 // Renew sends one renewal.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -33,12 +34,50 @@ func plain(err error) error {
 	case codes.Unavailable:
 		return fmt.Errorf("%w (%s)", ErrGone, s.Message())
 	case codes.DeadlineExceeded:
-		return context.DeadlineExceeded
+		return because(s.Message(), context.DeadlineExceeded)
 	case codes.Canceled:
-		return context.Canceled
+		return because(s.Message(), context.Canceled)
 	default:
 		return errors.New(s.Message())
 	}
+}
+
+// because keeps what the plugin said of a call that ended with its context.
+func because(text string, cause error) error {
+	said, ok := strings.CutSuffix(text, ": "+cause.Error())
+	if !ok {
+		return cause // gRPC's own words
+	}
+	return fmt.Errorf("%s: %w", said, cause)
+}
+
+// answer makes the error of a plugin's own code travel as such. Without it, the
+// status of a gRPC service that the plugin is a client of would be taken for one of
+// the plugin's: "unavailable", say, for the plugin being gone.
+func answer(err error) error {
+	if err == nil {
+		return nil
+	}
+	code := codes.Unknown
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		code = codes.DeadlineExceeded
+	case errors.Is(err, context.Canceled):
+		code = codes.Canceled
+	}
+	return status.Error(code, text(err.Error()))
+}
+
+// text makes a string fit for the wire, which takes no broken UTF-8: what a plugin
+// says may quote what a server or a program said.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func texts(all []string) []string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = text(s)
+	}
+	return out
 }
 
 func leaseTo(l Lease) *pb.Lease {
@@ -74,7 +113,7 @@ func samplesTo(samples []schema.Sample) *pb.SampleBatch {
 	start := samples[0].Scheduled
 	m.StartUnixNs = start.UnixNano()
 	columns := map[string]*pb.Column{}
-	texts := map[string]uint32{}
+	index := map[string]uint32{}
 	for i, s := range samples {
 		m.OffsetNs = append(m.OffsetNs, int64(s.Scheduled.Sub(start)))
 		m.Status = append(m.Status, byte(s.Status))
@@ -86,19 +125,19 @@ func samplesTo(samples []schema.Sample) *pb.SampleBatch {
 			m.Value = append(m.Value, s.Value)
 		}
 		if s.Error != "" {
-			if texts[s.Error] == 0 {
-				m.Error = append(m.Error, s.Error)
-				texts[s.Error] = uint32(len(m.Error))
+			if index[s.Error] == 0 {
+				m.Error = append(m.Error, text(s.Error))
+				index[s.Error] = uint32(len(m.Error))
 			}
 			if m.ErrorIndex == nil {
 				m.ErrorIndex = make([]uint32, len(samples))
 			}
-			m.ErrorIndex[i] = texts[s.Error]
+			m.ErrorIndex[i] = index[s.Error]
 		}
 		for name, v := range s.Extra {
 			c := columns[name]
 			if c == nil {
-				c = &pb.Column{Name: name}
+				c = &pb.Column{Name: text(name)}
 				columns[name] = c
 				m.Extra = append(m.Extra, c)
 			}
@@ -131,7 +170,7 @@ func put(c *pb.Column, i, n int, v any) {
 		if c.Strings == nil {
 			c.Strings = make([]string, n)
 		}
-		c.Strings[i] = v
+		c.Strings[i] = text(v)
 	case bool:
 		if c.Bools == nil {
 			c.Bools = make([]bool, n)
@@ -166,7 +205,10 @@ func samplesFrom(m *pb.SampleBatch) ([]schema.Sample, error) {
 			s.Value = m.Value[i]
 		}
 		if m.ErrorIndex != nil {
-			if x := int(m.ErrorIndex[i]); x > 0 && x <= len(m.Error) {
+			switch x := int(m.ErrorIndex[i]); {
+			case x > len(m.Error):
+				return nil, fmt.Errorf("the plugin sent a sample whose error text %d is not in its batch", x)
+			case x > 0:
 				s.Error = m.Error[x-1]
 			}
 		}

@@ -26,7 +26,7 @@ type server struct {
 func (s *server) Describe(ctx context.Context, _ *pb.DescribeRequest) (*pb.DescribeResponse, error) {
 	d, err := s.impl.Describe(ctx)
 	if err != nil {
-		return nil, err
+		return nil, answer(err)
 	}
 	raw, err := json.Marshal(d)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *server) Describe(ctx context.Context, _ *pb.DescribeRequest) (*pb.Descr
 
 func (s *server) Configure(ctx context.Context, q *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
 	err := s.impl.Configure(ctx, Configure{Settings: q.SettingsJson, Run: q.Run, RunDir: q.RunDir})
-	return &pb.ConfigureResponse{}, err
+	return &pb.ConfigureResponse{}, answer(err)
 }
 
 // candidatesPerMessage keeps a message far below MaxMessage.
@@ -46,7 +46,7 @@ const candidatesPerMessage = 256
 func (s *server) Discover(q *pb.DiscoverRequest, out grpc.ServerStreamingServer[pb.Candidates]) error {
 	all, err := s.impl.Discover(out.Context(), q.Type, q.MatchJson)
 	if err != nil {
-		return err
+		return answer(err)
 	}
 	m := &pb.Candidates{}
 	for i, c := range all {
@@ -74,9 +74,9 @@ func (s *server) Prepare(q *pb.PrepareRequest, out grpc.ServerStreamingServer[pb
 		}
 		p.Targets = append(p.Targets, c)
 	}
-	return s.impl.Prepare(out.Context(), p, func(r Prepared) error {
-		return out.Send(&pb.PrepareResult{Target: r.Target, Error: r.Err, UndoJson: r.Undo, Incarnation: r.Incarnation, Resources: r.Resources, Gone: r.Gone})
-	})
+	return answer(s.impl.Prepare(out.Context(), p, func(r Prepared) error {
+		return out.Send(&pb.PrepareResult{Target: r.Target, Error: text(r.Err), UndoJson: r.Undo, Incarnation: text(r.Incarnation), Resources: texts(r.Resources), Gone: r.Gone})
+	}))
 }
 
 func (s *server) Inject(q *pb.InjectRequest, out grpc.ServerStreamingServer[pb.InjectResult]) error {
@@ -84,23 +84,23 @@ func (s *server) Inject(q *pb.InjectRequest, out grpc.ServerStreamingServer[pb.I
 		Lease: leaseFrom(q.Lease), Type: q.Type, Config: q.ConfigJson, Targets: undosFrom(q.Targets),
 		TTL: time.Duration(q.LeaseMs) * time.Millisecond, HardEnd: time.Duration(q.HardEndMs) * time.Millisecond,
 	}
-	return s.impl.Inject(out.Context(), req, func(r Injected) error {
-		return out.Send(&pb.InjectResult{Target: r.Target, Error: r.Err, Gone: r.Gone, AtUnixNs: timeTo(r.At)})
-	})
+	return answer(s.impl.Inject(out.Context(), req, func(r Injected) error {
+		return out.Send(&pb.InjectResult{Target: r.Target, Error: text(r.Err), Gone: r.Gone, AtUnixNs: timeTo(r.At)})
+	}))
 }
 
 func (s *server) Observe(q *pb.ObserveRequest, out grpc.ServerStreamingServer[pb.ObserveResult]) error {
 	req := Observe{Type: q.Type, Config: q.ConfigJson, Targets: undosFrom(q.Targets)}
-	return s.impl.Observe(out.Context(), req, func(r Observed) error {
-		return out.Send(&pb.ObserveResult{Target: r.Target, Error: r.Err, Bites: r.Bites, Ended: r.Ended, Detail: r.Detail, Measures: r.Measures, AtUnixNs: timeTo(r.At)})
-	})
+	return answer(s.impl.Observe(out.Context(), req, func(r Observed) error {
+		return out.Send(&pb.ObserveResult{Target: r.Target, Error: text(r.Err), Bites: r.Bites, Ended: r.Ended, Detail: text(r.Detail), Measures: r.Measures, AtUnixNs: timeTo(r.At)})
+	}))
 }
 
 func (s *server) Revert(q *pb.RevertRequest, out grpc.ServerStreamingServer[pb.RevertResult]) error {
 	req := Revert{Lease: leaseFrom(q.Lease), Type: q.Type, By: q.By, Targets: undosFrom(q.Targets), Again: q.Again}
-	return s.impl.Revert(out.Context(), req, func(r Reverted) error {
-		return out.Send(&pb.RevertResult{Target: r.Target, Outcome: r.Outcome, By: r.By, Proof: r.Proof, Residue: r.Residue, Error: r.Err, AtUnixNs: timeTo(r.At)})
-	})
+	return answer(s.impl.Revert(out.Context(), req, func(r Reverted) error {
+		return out.Send(&pb.RevertResult{Target: r.Target, Outcome: r.Outcome, By: r.By, Proof: text(r.Proof), Residue: r.Residue, Error: text(r.Err), AtUnixNs: timeTo(r.At)})
+	}))
 }
 
 func (s *server) Scan(q *pb.ScanRequest, out grpc.ServerStreamingServer[pb.Finding]) error {
@@ -108,9 +108,9 @@ func (s *server) Scan(q *pb.ScanRequest, out grpc.ServerStreamingServer[pb.Findi
 	for _, k := range q.Known {
 		known = append(known, Known{Type: k.Type, Fault: k.Fault, Targets: undosFrom(k.Targets)})
 	}
-	return s.impl.Scan(out.Context(), known, func(f Finding) error {
-		return out.Send(&pb.Finding{Fault: f.Fault, Target: f.Target, Kind: f.Kind, Detail: f.Detail})
-	})
+	return answer(s.impl.Scan(out.Context(), known, func(f Finding) error {
+		return out.Send(&pb.Finding{Fault: text(f.Fault), Target: text(f.Target), Kind: text(f.Kind), Detail: text(f.Detail)})
+	}))
 }
 
 func (s *server) Session(stream grpc.BidiStreamingServer[pb.Renewal, pb.LeaseEvent]) error {
@@ -128,7 +128,7 @@ func (s *server) Session(stream grpc.BidiStreamingServer[pb.Renewal, pb.LeaseEve
 	send := func(e LeaseEvent) error {
 		return stream.Send(&pb.LeaseEvent{Sequence: e.Sequence, Lost: e.Lost})
 	}
-	return s.impl.Session(stream.Context(), recv, send)
+	return answer(s.impl.Session(stream.Context(), recv, send))
 }
 
 func (s *server) Probe(q *pb.ProbeRequest, out grpc.ServerStreamingServer[pb.SampleBatch]) error {
@@ -136,18 +136,18 @@ func (s *server) Probe(q *pb.ProbeRequest, out grpc.ServerStreamingServer[pb.Sam
 		Type: q.Type, Config: q.ConfigJson, Interval: time.Duration(q.IntervalNs),
 		Timeout: time.Duration(q.TimeoutNs), Start: time.Unix(0, q.StartUnixNs),
 	}
-	return s.impl.Probe(out.Context(), req, func(b Batch) error {
+	return answer(s.impl.Probe(out.Context(), req, func(b Batch) error {
 		m := samplesTo(b.Samples)
 		m.CompleteUnixNs = timeTo(b.Complete)
 		return out.Send(m)
-	})
+	}))
 }
 
 func (s *server) Act(ctx context.Context, q *pb.ActRequest) (*pb.ActResponse, error) {
 	detail, err := s.impl.Act(ctx, q.Type, q.ConfigJson)
-	r := &pb.ActResponse{Detail: detail}
+	r := &pb.ActResponse{Detail: text(detail)}
 	if err != nil {
-		r.Error = err.Error()
+		r.Error = text(err.Error())
 	}
 	return r, nil
 }

@@ -35,6 +35,7 @@ type Server interface {
 	Configure(context.Context, Configure) error
 	Discover(ctx context.Context, typ string, match json.RawMessage) ([]schema.Candidate, error)
 	Prepare(context.Context, Prepare, func(Prepared) error) error
+	// Inject is refused while no session is open: nobody would hold the lease.
 	Inject(context.Context, Inject, func(Injected) error) error
 	Observe(context.Context, Observe, func(Observed) error) error
 	Revert(context.Context, Revert, func(Reverted) error) error
@@ -70,7 +71,8 @@ type Prepared struct {
 	Err         string
 }
 
-// Lease names a fault of a run. A plugin refuses an epoch below the run folder's.
+// Lease names a fault of a run. With an epoch that is not the run folder's a plugin
+// injects nothing, and with one below it renews nothing; it always reverts.
 type Lease struct {
 	Run   string
 	Fault string

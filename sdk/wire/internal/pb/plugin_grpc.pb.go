@@ -52,7 +52,8 @@ type PluginClient interface {
 	Discover(ctx context.Context, in *DiscoverRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Candidates], error)
 	// Prepare looks and touches nothing; one result a target.
 	Prepare(ctx context.Context, in *PrepareRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PrepareResult], error)
-	// Inject breaks the targets and starts the lease; one result a target.
+	// Inject breaks the targets and starts the lease; one result a target. It is refused
+	// while no Session is open, because nobody would hold the lease.
 	Inject(ctx context.Context, in *InjectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[InjectResult], error)
 	// Observe measures whether the fault bites; one result a target.
 	Observe(ctx context.Context, in *ObserveRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ObserveResult], error)
@@ -60,7 +61,8 @@ type PluginClient interface {
 	Revert(ctx context.Context, in *RevertRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RevertResult], error)
 	// Scan looks for what is left of ours on the system.
 	Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Finding], error)
-	// Session holds the leases: the engine renews, and its end ends them all.
+	// Session holds the leases: the engine renews, and its end ends them all. It is open
+	// once its first renewal, which may name no lease, has been answered.
 	Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Renewal, LeaseEvent], error)
 	// Probe measures until the call is cancelled.
 	Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SampleBatch], error)
@@ -264,7 +266,8 @@ type PluginServer interface {
 	Discover(*DiscoverRequest, grpc.ServerStreamingServer[Candidates]) error
 	// Prepare looks and touches nothing; one result a target.
 	Prepare(*PrepareRequest, grpc.ServerStreamingServer[PrepareResult]) error
-	// Inject breaks the targets and starts the lease; one result a target.
+	// Inject breaks the targets and starts the lease; one result a target. It is refused
+	// while no Session is open, because nobody would hold the lease.
 	Inject(*InjectRequest, grpc.ServerStreamingServer[InjectResult]) error
 	// Observe measures whether the fault bites; one result a target.
 	Observe(*ObserveRequest, grpc.ServerStreamingServer[ObserveResult]) error
@@ -272,7 +275,8 @@ type PluginServer interface {
 	Revert(*RevertRequest, grpc.ServerStreamingServer[RevertResult]) error
 	// Scan looks for what is left of ours on the system.
 	Scan(*ScanRequest, grpc.ServerStreamingServer[Finding]) error
-	// Session holds the leases: the engine renews, and its end ends them all.
+	// Session holds the leases: the engine renews, and its end ends them all. It is open
+	// once its first renewal, which may name no lease, has been answered.
 	Session(grpc.BidiStreamingServer[Renewal, LeaseEvent]) error
 	// Probe measures until the call is cancelled.
 	Probe(*ProbeRequest, grpc.ServerStreamingServer[SampleBatch]) error
