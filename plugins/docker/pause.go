@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	cerrdefs "github.com/containerd/errdefs"
+
+	"github.com/faultline-go/faultline/sdk"
+)
+
+type pauseConfig struct{}
+
+// paused is the undo record of a pause. It lives in one incarnation: the next one
+// starts unpaused.
+type paused struct {
+	Engine    address `json:"engine"`
+	Container string  `json:"container"`
+	Name      string  `json:"name"`
+	StartedAt string  `json:"started_at"`
+}
+
+func pause(e *engines) sdk.Fault[pauseConfig, paused] {
+	return sdk.Fault[pauseConfig, paused]{
+		Type: "docker_pause",
+		Doc: "Freezes all processes of a container: connections stay open and nothing answers. " +
+			"A container that is paused already is refused.",
+		Accepts:       acceptsContainer(),
+		Hold:          sdk.HoldJournal,
+		Reversibility: sdk.Reversible,
+		Requires:      []string{"docker socket"},
+		Settle:        settle,
+		RevertTime:    revertTime,
+		Prepare: func(ctx context.Context, t sdk.PrepareTarget, _ pauseConfig) (sdk.Prepared[paused], error) {
+			_, s, p, err := e.prepareLife(ctx, t)
+			if err != nil {
+				return sdk.Prepared[paused]{}, err
+			}
+			u := paused{Engine: p.Undo.Engine, Container: s.ID, Name: s.Name, StartedAt: s.StartedAt}
+			e.notOurs.Delete(u)
+			return sdk.Prepared[paused]{Undo: u, Incarnation: p.Incarnation, Resources: p.Resources}, nil
+		},
+		Inject:  func(ctx context.Context, _ pauseConfig, u paused) error { return e.freeze(ctx, u) },
+		Observe: func(ctx context.Context, _ pauseConfig, u paused) (sdk.Effect, error) { return e.observePause(ctx, u) },
+		Revert:  e.thaw,
+		Scan:    e.scanPause,
+	}
+}
+
+func (e *engines) freeze(ctx context.Context, u paused) error {
+	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	if err != nil {
+		return err
+	}
+	if err := s.still(found, u.Name, u.StartedAt); err != nil {
+		if found && s.Paused {
+			e.notOurs.Store(u, true)
+		}
+		return err
+	}
+	ctx, cancel := finish(ctx, engineTime)
+	defer cancel()
+	return engine.at.explain("pause container "+u.Name, engine.ContainerPause(ctx, u.Container))
+}
+
+func (e *engines) observePause(ctx context.Context, u paused) (sdk.Effect, error) {
+	_, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	switch {
+	case err != nil:
+		return sdk.Effect{}, err
+	case !found:
+		return sdk.Effect{Detail: "the container was removed"}, nil
+	case s.StartedAt != u.StartedAt:
+		return sdk.Effect{Detail: "the container was started anew at " + s.StartedAt}, nil
+	case s.Paused:
+		return sdk.Effect{Bites: true, Detail: "the engine reports it paused"}, nil
+	}
+	return sdk.Effect{Detail: "not paused, " + s.Status}, nil
+}
+
+func (e *engines) thaw(ctx context.Context, u paused) (sdk.Reverted, error) {
+	ctx, cancel := context.WithTimeout(ctx, revertTime)
+	defer cancel()
+	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	if err != nil {
+		return sdk.Reverted{}, err
+	}
+	if r, done := u.alone(s, found); done {
+		return r, nil
+	}
+	if _, foreign := e.notOurs.Load(u); foreign {
+		return sdk.Reverted{Outcome: sdk.ForeignChange, Proof: "somebody else paused it before this fault could"}, nil
+	}
+	// Somebody may do the same at this moment: what counts is how it looks afterwards.
+	unpause := engine.ContainerUnpause(ctx, u.Container)
+	s, found, err = engine.look(ctx, u.Container)
+	if err != nil {
+		return sdk.Reverted{}, err
+	}
+	r, done := u.alone(s, found)
+	switch {
+	case done && unpause == nil && found && s.Running:
+		return sdk.Reverted{Outcome: sdk.PutBack, Proof: "unpaused, the engine reports it " + s.Status}, nil
+	case done:
+		return r, nil
+	case unpause != nil && !cerrdefs.IsConflict(unpause):
+		return sdk.Reverted{}, engine.at.explain("unpause container "+u.Name, unpause)
+	}
+	return sdk.Reverted{}, fmt.Errorf("container %s is still paused after it was unpaused", u.Name)
+}
+
+// alone decides whether a container is to be left alone.
+func (u paused) alone(s snapshot, found bool) (sdk.Reverted, bool) {
+	switch {
+	case !found:
+		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the container is gone: somebody removed it"}, true
+	case s.StartedAt != u.StartedAt && s.Paused:
+		return sdk.Reverted{Outcome: sdk.ForeignChange, Proof: "was started anew at " + s.StartedAt + ", then somebody else paused it"}, true
+	case s.StartedAt != u.StartedAt:
+		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "was started anew at " + s.StartedAt + ", unpaused"}, true
+	case !s.Paused:
+		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "not paused, the engine reports it " + s.Status}, true
+	}
+	return sdk.Reverted{}, false
+}
+
+func (e *engines) scanPause(ctx context.Context, known []sdk.Known[paused]) ([]sdk.Residue, error) {
+	return scan(ctx, known, func(ctx context.Context, u paused) (string, error) {
+		_, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+		if err != nil {
+			return "", err
+		}
+		if _, alone := u.alone(s, found); alone {
+			return "", nil
+		}
+		return fmt.Sprintf("container %s is paused", u.Name), nil
+	})
+}
+
+// lookAt inspects a container that an undo record names.
+func (e *engines) lookAt(ctx context.Context, at address, id string) (*engine, snapshot, bool, error) {
+	engine, err := e.at(at)
+	if err != nil {
+		return nil, snapshot{}, false, err
+	}
+	s, found, err := engine.look(ctx, id)
+	return engine, s, found, err
+}
