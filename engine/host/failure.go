@@ -1,0 +1,141 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/faultline-go/faultline/sdk/wire"
+)
+
+// StartError says why a plugin could not be started, and what to do.
+type StartError struct {
+	Name    string
+	Path    string
+	Problem string   // "it ended at once with exit status 3"
+	Hint    string   // what to do
+	Printed []string // the last lines that it printed
+	Err     error    // may be nil
+}
+
+func (e *StartError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "start plugin %s (%s): %s", e.Name, e.Path, e.Problem)
+	if e.Hint != "" {
+		fmt.Fprintf(&b, "; %s", e.Hint)
+	}
+	b.WriteString(lastWords(e.Printed))
+	return b.String()
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// lastWords appends what a plugin printed last to an error.
+func lastWords(lines []string) string {
+	const most = 5 // a crash's first words say more than its stack, but few lines do
+	if len(lines) == 0 {
+		return ""
+	}
+	if len(lines) > most {
+		lines = lines[len(lines)-most:]
+	}
+	return "; its last words:\n  " + strings.Join(lines, "\n  ")
+}
+
+// failure finds out why a start failed: from what the kernel said, from the first
+// line that the plugin printed, and from how it ended, rather than from the text of
+// go-plugin's errors. The process is gone already.
+func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) error {
+	e := &StartError{Name: p.Name, Path: p.Path, Printed: p.process.printed.tail(), Err: err}
+	if ctx.Err() != nil {
+		return fmt.Errorf("start plugin %s: %w", p.Name, context.Cause(ctx))
+	}
+	if !p.process.started() {
+		return e.notRun(p.process.binary, err)
+	}
+	state, end := p.process.exit()
+	line := p.process.line()
+	problem, hint := misread(line)
+	switch {
+	case line == "" && late:
+		e.Problem = fmt.Sprintf("it has said nothing for %s", h.opts.StartTimeout)
+		e.Hint = "it hangs at its start, or is no faultline plugin"
+		e.Err = context.DeadlineExceeded
+	case line == "" && end == killed:
+		e.Problem = "it closed its standard output without a word"
+		e.Hint = "is it a faultline plugin?"
+	case line == "":
+		e.Problem = fmt.Sprintf("it ended at its start (%s)", state)
+		e.Hint = "run it by hand with -describe to see what is wrong"
+	case problem != "":
+		e.Problem, e.Hint = problem, hint
+	case late:
+		e.Problem = fmt.Sprintf("it has not answered within %s", h.opts.StartTimeout)
+		e.Hint = "it hangs at its start"
+		e.Err = context.DeadlineExceeded
+	case end != killed:
+		e.Problem = fmt.Sprintf("it ended before it answered (%s)", state)
+		e.Hint = "run it by hand with -describe to see what is wrong"
+	case errors.Is(err, wire.ErrGone):
+		e.Problem = "nobody answers at the address that it printed"
+		e.Hint = "does it listen there before it prints it?"
+	default:
+		e.Problem = err.Error()
+	}
+	return e
+}
+
+// notRun explains what the kernel said.
+func (e *StartError) notRun(b *binary, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		e.Problem = "it cannot run here: " + b.misfit()
+		e.Hint = "install the plugin for this machine"
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		e.Problem = "it may not be run (" + err.Error() + ")"
+		e.Hint = "is its file executable, and its file system not mounted noexec?"
+	case errors.Is(err, syscall.ENOENT) && b.script():
+		e.Problem = "the interpreter that its first line names is missing"
+		e.Hint = "install it"
+	case errors.Is(err, syscall.ENOENT):
+		e.Problem = "the dynamic loader that it needs is missing"
+		e.Hint = "build the plugin statically (CGO_ENABLED=0), or install its libraries"
+	case errors.Is(err, syscall.ETXTBSY):
+		e.Problem = "its file is being written to"
+		e.Hint = "try again when that is done"
+	default:
+		e.Problem = err.Error()
+	}
+	return e
+}
+
+// misread says what is wrong with the line by which a plugin introduces itself:
+// core version, protocol, network, address, kind of RPC, divided by "|".
+func misread(line string) (problem, hint string) {
+	parts := strings.Split(line, "|")
+	version := -1
+	if len(parts) >= 5 && parts[0] == "1" {
+		if n, err := strconv.Atoi(parts[1]); err == nil {
+			version = n
+		}
+	}
+	switch {
+	case line == "":
+		return "", ""
+	case version < 0:
+		return fmt.Sprintf("it printed %.80q instead of the plugin handshake", line),
+			"it is no faultline plugin, or prints on its standard output before it serves"
+	case version < wire.Protocol:
+		return fmt.Sprintf("it speaks protocol %d, this faultline speaks %d", version, wire.Protocol), "upgrade the plugin"
+	case version > wire.Protocol:
+		return fmt.Sprintf("it speaks protocol %d, this faultline speaks %d", version, wire.Protocol), "upgrade faultline"
+	case parts[2] != "unix":
+		return fmt.Sprintf("it listens on %.40q, not on a unix socket", parts[2]), "let it listen in the folder that PLUGIN_UNIX_SOCKET_DIR names"
+	case strings.TrimSpace(parts[4]) != "grpc":
+		return fmt.Sprintf("it speaks %.40q, not gRPC", parts[4]), "build it with the faultline SDK"
+	}
+	return "", ""
+}

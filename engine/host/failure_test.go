@@ -1,0 +1,93 @@
+package host
+
+import (
+	"context"
+	"debug/elf"
+	le "encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faultline-go/faultline/sdk/wire"
+)
+
+func TestFailedStarts(t *testing.T) {
+	for _, c := range []struct {
+		role  string
+		limit time.Duration
+		want  []string
+	}{
+		{"crash", 0, []string{"start plugin testfile (", "ended at its start (exit status 3)", "-describe", "cannot find my marbles"}},
+		{"garbage", 0, []string{`printed "Hello! What can I do for you today?"`, "no faultline plugin"}},
+		{"binary garbage", 0, []string{"instead of the plugin handshake"}},
+		{"silent", 0, []string{"closed its standard output"}},
+		{"hang", time.Second, []string{"has said nothing for 1s", "hangs at its start"}},
+		{"deaf", time.Second, []string{"has not answered within 1s"}},
+		{"absent", 0, []string{"nobody answers at the address that it printed"}},
+		{"old", 0, []string{"speaks protocol 0, this faultline speaks 1; upgrade the plugin"}},
+		{"new", 0, []string{"speaks protocol 2, this faultline speaks 1; upgrade faultline"}},
+		{"tcp", 0, []string{`listens on "tcp"`}},
+		{"crash at configure", 0, []string{"configure plugin testfile", "exit status 4", "lost my marbles"}},
+		{"refuse settings", 0, []string{"configure plugin testfile: no marbles are configured"}},
+		{"hang at configure", 3 * time.Second, []string{"configure plugin testfile: it has not answered within 3s"}},
+	} {
+		t.Run(c.role, func(t *testing.T) {
+			h := playing(t, c.role, func(o *Options) { o.StartTimeout = c.limit })
+			_, err := h.Start(t.Context(), "testfile", wire.Configure{})
+			if err == nil {
+				t.Fatal("it started")
+			}
+			t.Log(err)
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("error does not say %q", w)
+				}
+			}
+		})
+	}
+}
+
+func TestStartEndsWithItsContext(t *testing.T) {
+	h := playing(t, "hang")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("the operator had enough")
+	time.AfterFunc(200*time.Millisecond, func() { cancel(cause) })
+	if _, err := h.Start(ctx, "testfile", wire.Configure{}); !errors.Is(err, cause) {
+		t.Errorf("Start: %v", err)
+	}
+}
+
+func TestFilesThatCannotRun(t *testing.T) {
+	foreign := make([]byte, 64)
+	copy(foreign, "\x7fELF\x02\x01\x01")
+	le.LittleEndian.PutUint16(foreign[16:], uint16(elf.ET_EXEC))
+	le.LittleEndian.PutUint16(foreign[18:], uint16(elf.EM_S390))
+	le.LittleEndian.PutUint32(foreign[20:], 1)
+	le.LittleEndian.PutUint16(foreign[52:], 64)
+	for name, c := range map[string]struct {
+		content string
+		want    string
+	}{
+		"of another machine":         {string(foreign), "built for s390x"},
+		"empty":                      {"", "the file is empty"},
+		"text":                       {"hello\n", "no program for this machine"},
+		"for Windows":                {"MZ\x90\x00", "Windows"},
+		"without its interpreter":    {"#!/no/such/interpreter\n", "interpreter that its first line names is missing"},
+		"a script that is no plugin": {"#!/bin/sh\necho I am a script >&2; exit 5\n", "exit status 5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, Prefix+"testfile"), []byte(c.content), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			h := playing(t, "", func(o *Options) { o.PluginDirs = []string{dir} })
+			_, err := h.Start(t.Context(), "testfile", wire.Configure{})
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "/proc/") {
+				t.Errorf("Start: %v; want %q", err, c.want)
+			}
+		})
+	}
+}

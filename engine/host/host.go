@@ -1,0 +1,54 @@
+// Package host runs plugins: it finds their binaries, asks them what they offer,
+// starts them, and ends them so that nothing is left.
+//
+// A plugin is a process of its own that lives as long as its engine. Three things
+// see to that: it reads a standard input that only the engine holds open, the kernel
+// sends it SIGTERM when the engine dies, and its process group is killed when Close
+// has waited long enough. What runs is what was hashed: a binary is opened once, its
+// checksum is taken from that descriptor, and the same descriptor is executed.
+package host
+
+import (
+	"cmp"
+	"os"
+	"time"
+)
+
+// Options say where plugins are and how they are run. The zero value finds none.
+type Options struct {
+	PluginDirs []string // as given with -plugin-dir; looked at first, in this order
+	SelfDir    string   // of the running faultline binary
+	DataDirs   []string // where a user installs plugins
+	CacheDir   string   // for descriptions and checksums; empty: none are kept
+	StateDir   string   // for the copies of the binaries that runs use; empty: none are made
+
+	// Stderr takes what plugins print, line by line, printable and cut at 4 KiB. It is
+	// called by several goroutines, for one plugin by one at a time, and must return
+	// soon. Optional.
+	Stderr func(plugin, line string)
+	// StartTimeout is for a start until the plugin answers, and again until it is
+	// configured. 0: 10 s.
+	StartTimeout time.Duration
+	// CloseTimeout is for the orderly end of a plugin where Close is given no deadline.
+	// 0: 10 s.
+	CloseTimeout time.Duration
+	// Environ is the environment of which plugins get theirs; nil: os.Environ.
+	Environ func() []string
+}
+
+// Host runs plugins. Its methods may be called by several goroutines.
+type Host struct{ opts Options }
+
+// New makes a Host; it does nothing yet.
+func New(o Options) *Host {
+	const patience = 10 * time.Second
+	o.StartTimeout = cmp.Or(o.StartTimeout, patience)
+	o.CloseTimeout = cmp.Or(o.CloseTimeout, patience)
+	if o.Environ == nil {
+		o.Environ = os.Environ
+	}
+	if o.Stderr == nil {
+		o.Stderr = func(string, string) {}
+	}
+	return &Host{o}
+}

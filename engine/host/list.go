@@ -1,0 +1,44 @@
+package host
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/faultline-go/faultline/sdk/schema"
+)
+
+// Listed is a plugin that is there. Err says why it cannot be used; then the rest
+// may be missing.
+type Listed struct {
+	Name        string
+	Path        string
+	SHA256      string
+	Description *schema.Description
+	Err         error
+}
+
+// describers is how many plugins List starts at once.
+const describers = 4
+
+// List describes every plugin that Find would find, by name.
+func (h *Host) List(ctx context.Context) []Listed {
+	found := h.found()
+	out := make([]Listed, len(found))
+	var g errgroup.Group
+	g.SetLimit(describers)
+	for i, f := range found {
+		g.Go(func() error {
+			l := Listed{Name: f.name, Path: f.path}
+			if l.Path, l.Err = h.Find(f.name); l.Err == nil {
+				l.Description, l.SHA256, l.Err = h.describe(ctx, l.Name, l.Path)
+			} else {
+				l.Path = f.path
+			}
+			out[i] = l
+			return nil
+		})
+	}
+	_ = g.Wait() // each has its own error
+	return out
+}

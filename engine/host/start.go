@@ -1,0 +1,238 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+
+	"github.com/faultline-go/faultline/sdk/schema"
+	"github.com/faultline-go/faultline/sdk/wire"
+)
+
+// Describe says what a plugin offers. It starts the plugin only when the cache does
+// not know the binary.
+func (h *Host) Describe(ctx context.Context, name string) (*schema.Description, error) {
+	path, err := h.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	d, _, err := h.describe(ctx, name, path)
+	return d, err
+}
+
+func (h *Host) describe(ctx context.Context, name, path string) (d *schema.Description, sum string, err error) {
+	b, err := openBinary(name, path)
+	if err != nil {
+		return nil, "", err
+	}
+	defer b.close()
+	if err := h.checksum(b); err != nil {
+		return nil, "", err
+	}
+	if d := h.cached(b.sum); d != nil {
+		return d, b.sum, check(d, name)
+	}
+	if err := b.hash(); err != nil {
+		return nil, "", err
+	}
+	p, err := h.launch(ctx, b)
+	if err != nil {
+		return nil, b.sum, err
+	}
+	return p.Description, b.sum, p.Close(ctx)
+}
+
+// Start starts a plugin and configures it. For a run (RunDir is set) it runs from a
+// copy under the binary's checksum in the state folder; Path and SHA256 say which.
+// The caller closes the plugin, also after it has ended by itself.
+func (h *Host) Start(ctx context.Context, name string, q wire.Configure) (*Plugin, error) {
+	path, err := h.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := openBinary(name, path)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	if q.RunDir != "" && h.opts.StateDir != "" {
+		if b, err = h.keep(b); err != nil {
+			return nil, err
+		}
+		defer b.close()
+	} else if err := b.hash(); err != nil {
+		return nil, err
+	}
+	return h.run(ctx, b, q)
+}
+
+// StartBinary starts the very binary that an earlier run used, by Plugin.Path and
+// Plugin.SHA256; with another content it is refused. The file's name says which
+// plugin it is.
+func (h *Host) StartBinary(ctx context.Context, path, sum string, q wire.Configure) (*Plugin, error) {
+	name, ok := strings.CutPrefix(filepath.Base(path), Prefix)
+	if !ok || !localName.MatchString(name) {
+		return nil, fmt.Errorf("start plugin: %s is not called %sNAME", path, Prefix)
+	}
+	b, err := openHashed(name, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: it was kept for recovery; put %s%s with SHA-256 %s back there", err, Prefix, name, sum)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	if len(sum) != 2*sha256.Size || b.sum != sum {
+		return nil, fmt.Errorf("start plugin %s: %s is not the binary that the run used: its SHA-256 is %s, not %s", name, path, b.sum, sum)
+	}
+	return h.run(ctx, b, q)
+}
+
+// run launches and configures.
+func (h *Host) run(ctx context.Context, b *binary, q wire.Configure) (*Plugin, error) {
+	p, err := h.launch(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	limit, cancel := context.WithTimeout(ctx, h.opts.StartTimeout)
+	defer cancel()
+	err = p.Configure(limit, q)
+	if err == nil {
+		return p, nil
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("it has not answered within %s; are its settings right?", h.opts.StartTimeout)
+	case errors.Is(err, wire.ErrGone):
+		select {
+		case <-p.Done():
+			err = p.Err()
+		case <-limit.Done():
+		}
+	}
+	p.Kill()
+	return nil, fmt.Errorf("configure plugin %s: %w", b.name, err)
+}
+
+// launch starts the process and asks it what it is.
+func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
+	sockets, err := socketFolder()
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %s: %w", b.name, err)
+	}
+	out := &printed{pass: func(line string) { h.opts.Stderr(b.name, line) }}
+	proc := newProcess(b, out)
+	var synced [2]io.Writer // what Go code prints on os.Stdout and os.Stderr comes over gRPC
+	for i := range synced {
+		synced[i] = &lineWriter{take: out.line}
+	}
+	client := goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig: goplugin.HandshakeConfig{
+			ProtocolVersion: wire.Protocol, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
+		},
+		Plugins:          goplugin.PluginSet{wire.ServiceName: service{}},
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
+		SyncStdout:       synced[0],
+		SyncStderr:       synced[1],
+		StartTimeout:     h.opts.StartTimeout + time.Minute, // ours comes first
+		SkipHostEnv:      true,
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
+			proc.env = append(environment(h.opts.Environ()), cmd.Env...)
+			return proc, nil
+		},
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithIdleTimeout(0),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
+		},
+	})
+	p := &Plugin{
+		Name: b.name, SHA256: b.sum, Path: b.path,
+		process: proc, client: client, sockets: sockets, patience: h.opts.CloseTimeout, closed: make(chan struct{}),
+	}
+
+	limit, cancel := context.WithTimeout(ctx, h.opts.StartTimeout)
+	defer cancel()
+	stop := context.AfterFunc(limit, proc.kill)
+	err = p.connect(limit)
+	if !stop() && err == nil { // killed at the last moment
+		err = limit.Err()
+	}
+	if err == nil {
+		if err = check(p.Description, b.name); err == nil {
+			p.Version = p.Description.Version
+			h.remember(b.sum, p.Description)
+			return p, nil
+		}
+		p.Kill()
+		return nil, err
+	}
+	p.Kill()
+	return nil, h.failure(ctx, p, limit.Err() != nil, err)
+}
+
+// connect makes the first calls. When they have been answered the socket's file is
+// not needed any more: removed now, nothing is left of it however the engine ends,
+// and nobody else can connect.
+func (p *Plugin) connect(ctx context.Context) error {
+	rpc, err := p.client.Client()
+	if err != nil {
+		return err
+	}
+	p.rpc = rpc
+	raw, err := rpc.Dispense(wire.ServiceName)
+	if err != nil {
+		return err
+	}
+	p.Client = raw.(*wire.Client)
+	if p.Description, err = p.Describe(ctx); err != nil {
+		return fmt.Errorf("describe: %w", err)
+	}
+	return os.RemoveAll(p.sockets)
+}
+
+// service makes go-plugin hand out a wire.Client.
+type service struct {
+	goplugin.NetRPCUnsupportedPlugin
+}
+
+func (service) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error {
+	return errors.New("the engine serves nothing")
+}
+
+func (service) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, c *grpc.ClientConn) (any, error) {
+	return wire.NewClient(c), nil
+}
+
+// longestBase leaves room in the 108 bytes of a unix socket's path for the two
+// names that go-plugin adds.
+const longestBase = 60
+
+// socketFolder makes a private folder with a short path.
+func socketFolder() (string, error) {
+	base := os.TempDir()
+	if len(base) > longestBase-len("/faultline-0123456789") {
+		base = "/tmp"
+	}
+	dir, err := os.MkdirTemp(base, "faultline-")
+	if err != nil {
+		return "", fmt.Errorf("make a folder for its socket: %w; set TMPDIR to a folder that you may write to", err)
+	}
+	return dir, nil
+}
