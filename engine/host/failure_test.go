@@ -5,12 +5,15 @@ import (
 	"debug/elf"
 	le "encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/faultline-go/faultline/sdk/plugintest"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -87,6 +90,46 @@ func TestFilesThatCannotRun(t *testing.T) {
 			_, err := h.Start(t.Context(), "testfile", wire.Configure{})
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "/proc/") {
 				t.Errorf("Start: %v; want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// onDisk mounts a file system for a state folder.
+func onDisk(t *testing.T, flags uintptr, size string) string {
+	dir := t.TempDir()
+	plugintest.Need(t, "root", func() error {
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", flags, "size="+size); err != nil {
+			return fmt.Errorf("mount a tmpfs: %w", err)
+		}
+		return nil
+	})
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
+func TestStateFoldersThatCannotKeepAPlugin(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags uintptr
+		size  string
+		want  string
+	}{
+		"noexec": {syscall.MS_NOEXEC, "200m", "not mounted noexec?"},
+		"full":   {0, "1m", "keep a copy of plugin testfile for recovery: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := onDisk(t, c.flags, c.size)
+			h := playing(t, "plugin", func(o *Options) { o.StateDir = state })
+			_, err := h.Start(t.Context(), "testfile", wire.Configure{Run: "r", RunDir: t.TempDir()})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Start: %v; want %q", err, c.want)
+			}
+			if left, _ := filepath.Glob(filepath.Join(state, "plugins", "*", ".*")); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
 			}
 		})
 	}
