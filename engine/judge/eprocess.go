@@ -155,7 +155,11 @@ func (c Claim) critical(n int, d float64) int {
 }
 
 func stopRule(e float64, t *Tally, critical, planned int) string {
-	s := fmt.Sprintf("the evidence reached E = %.4g, the limit is %.0f, after %s samples of which %s were bad", e, 1/Alpha, count(t.N), count(t.Bad))
+	odds := count(int(min(e, 1e6)))
+	if e > 1e6 {
+		odds = "over " + odds
+	}
+	s := fmt.Sprintf("the evidence against it is %s to 1 (%.0f to 1 suffices) after %s samples, %s of them bad", odds, 1/Alpha, count(t.N), count(t.Bad))
 	if e >= maxE {
 		s = fmt.Sprintf("%s of %s samples were bad and none may be", count(t.Bad), count(t.N))
 	}

@@ -373,7 +373,7 @@ func (j *judging) objectiveReasons() {
 			j.reason(Broken, r.Objective, r.Phase, "%s was broken %s: %s of %s samples bad (%s), allowed %s",
 				r.Objective, in(r.Phase, j.check), count(r.Bad), count(r.N), share(float64(r.Bad)/float64(r.N)), share(1-r.Target))
 		case r.Verdict == Inconclusive:
-			j.reason(Inconclusive, r.Objective, r.Phase, "%s is open %s: %s", r.Objective, in(r.Phase, j.check), r.Note)
+			j.reason(Inconclusive, r.Objective, r.Phase, "%s, %s: %s", r.Objective, in(r.Phase, j.check), r.Note)
 		}
 	}
 }

@@ -1,0 +1,367 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/judge"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var day = time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+
+func at(s float64) *time.Time {
+	t := day.Add(time.Duration(s * float64(time.Second)))
+	return &t
+}
+
+func ptr(v float64) *float64 { return &v }
+
+func instant(from, to float64, where string) judge.Instant {
+	return judge.Instant{Seen: true, From: at(from), To: at(to), Resolution: to - from, Where: where}
+}
+
+func objective(p journal.Phase, v judge.Verdict, judged bool, bad, n int, target, bound float64) judge.ObjectiveResult {
+	return judge.ObjectiveResult{Objective: "checkout.available", Probe: "http.checkout", Good: "sample.ok", Phase: p, Judged: judged, Verdict: v,
+		Target: target, N: n, Bad: bad, Share: ptr(1 - float64(bad)/float64(n)), BadHigh: ptr(bound), BadLow: ptr(0), D: 1, DAssumed: bad < 10, Confidence: 0.95}
+}
+
+func killed(name string) judge.Fault {
+	return judge.Fault{ID: "f1", Name: "docker_kill.web", Type: "docker_kill", Plugin: "docker", State: judge.FaultReverted, Bites: true,
+		Injected: at(10), Reverted: at(30), Active: 20, Cause: "duration", Targets: []judge.FaultTarget{{ID: "c1", Name: name, Kind: "docker_container",
+			Injected: at(10), Bites: true, Effect: "exited with 137", Outcome: journal.Reverted, By: "engine", Proof: "running", Reverted: at(30)}}}
+}
+
+func held() judge.Experiment {
+	return judge.Experiment{
+		Name: "lose-one-web", Hypothesis: "When one of three web containers dies, customers notice nothing", Expect: journal.Tolerate, Verdict: judge.Held,
+		Reasons: []judge.Reason{{Verdict: judge.Held, Text: "every objective held in every phase it was judged in"}},
+		Started: at(0), Ended: at(50),
+		Objectives: []judge.ObjectiveResult{
+			objective(journal.Baseline, judge.Held, false, 0, 1000, 0.99, 0.003), objective(journal.During, judge.Held, true, 0, 1204, 0.95, 0.002485),
+			objective(journal.After, judge.Held, true, 1, 2000, 0.99, 0.00237),
+		},
+		Lost:   []judge.Loss{{Probe: "http.checkout", Sent: 3204, Failed: 1}},
+		Faults: []judge.Fault{killed("web1")},
+		Times:  judge.Times{Bites: instant(10, 10.15, "docker_kill.web"), Broke: judge.Instant{Until: at(50)}, Gone: instant(30, 30, "docker_kill.web")},
+		Latencies: []judge.LatencyResult{
+			{Probe: "http.checkout", Phase: journal.During, N: 1204, Quantiles: []judge.QuantileOf{
+				{Q: 0.5, Defined: true, Value: 0.0123, Low: 0.012, High: 0.0126, Needs: 6}, {Q: 0.95, Defined: true, Value: 0.2, Low: 0.19, High: 0.24, Needs: 72},
+				{Q: 0.99, Defined: true, Value: 1.5, Low: 1.2, High: 1.9, Needs: 368}}},
+			{Probe: "http.checkout", Phase: journal.After, N: 80, Quantiles: []judge.QuantileOf{
+				{Q: 0.5, Defined: true, Value: 0.0008, Low: 0.00071, High: 0.00092, Needs: 6}, {Q: 0.95, Defined: true, Value: 0.002, Low: 0.0017, High: 0.0031, Needs: 72}, {Q: 0.99, Needs: 368}}},
+		},
+	}
+}
+
+func broken() judge.Experiment {
+	e := held()
+	e.Name, e.Verdict, e.Residue = "lose-two-web-containers-and-pause-the-store", judge.Broken, true
+	e.Reasons = []judge.Reason{
+		{Verdict: judge.Broken, Text: "checkout.available was broken while the fault was on: 402 of 1,204 samples bad (33.389 %), allowed 5 %", Objective: "checkout.available", Phase: journal.During},
+		{Verdict: judge.Aborted, Text: "stopped by operator: interrupt"},
+	}
+	during := objective(journal.During, judge.Broken, true, 402, 1204, 0.95, 0)
+	during.BadHigh, during.BadLow, during.E, during.StoppedBy = nil, nil, ptr(1e9), true
+	slow := objective(journal.During, judge.Inconclusive, true, 12, 1204, 0.99, 0.0312)
+	slow.Objective, slow.Missing, slow.D, slow.DAssumed, slow.Note = "checkout.fast_enough_for_people_on_a_train", 7, 4.2, false, "the phase was cut short"
+	e.Objectives = []judge.ObjectiveResult{objective(journal.Baseline, judge.Held, false, 3, 1000, 0.99, 0.0077), during, slow}
+	e.Lost = []judge.Loss{{Probe: "http.checkout", Sent: 1204, Failed: 402, Missing: 7}, {Probe: "tcp.store", Sent: 20, Failed: 3}}
+	second := killed("store")
+	second.Name, second.Type, second.State = "docker_pause.store", "docker_pause", judge.FaultResidue
+	second.Targets[0].Residue, second.Targets[0].Outcome, second.Targets[0].Error = true, journal.RevertFailed, "no such container"
+	second.Targets[0].Effect, second.Targets[0].Measures = "paused", map[string]float64{"processes": 4, "answered_after_s": 1.23456}
+	first := killed("web1")
+	more := first.Targets[0]
+	more.Name, more.Ended, more.By = "web2", at(10.3), "target"
+	first.Targets = append(first.Targets, more)
+	e.Faults = []judge.Fault{first, second}
+	e.EarlyStop = &judge.EarlyStop{At: *at(14), Objective: "checkout.available", E: 1e9, Samples: 1204, Bad: 402, Rule: "the evidence against it is over 1,000,000 to 1 (100 to 1 suffices) after 1,204 samples, 402 of them bad"}
+	e.Actions = []judge.Action{{Name: "exec.warm_up", At: day, Took: 0.4, Error: "exit status 1"}}
+	e.Times = judge.Times{Bites: instant(10, 10.15, "docker_kill.web"), Broke: instant(10.1, 10.2, "checkout.available"), Detected: instant(12, 12, "ada"),
+		Gone: judge.Instant{Until: at(50)}, Steady: judge.Instant{Until: at(50), Where: "checkout.available"},
+		ToImpact: judge.Span{Known: true, Min: 0, Max: 0.2}, ToDetect: judge.Span{Known: true, Min: 1.8, Max: 1.9}, ToRecover: judge.Span{Known: true, Min: 39.8, Censored: true}}
+	return e
+}
+
+func open(name string, v judge.Verdict, text string) judge.Experiment {
+	e := judge.Experiment{Name: name, Expect: journal.Tolerate, Verdict: v, Reasons: []judge.Reason{{Verdict: v, Text: text}}, Started: at(0), Ended: at(1)}
+	e.Objectives = []judge.ObjectiveResult{objective(journal.During, judge.Inconclusive, true, 0, 120, 0.99, 0.0247)}
+	e.Objectives[0].Note = "needs 299 good samples, had 120"
+	return e
+}
+
+func result(experiments ...judge.Experiment) *judge.Result {
+	r := &judge.Result{Format: judge.Format, Verdict: judge.Held, Experiments: experiments, Run: judge.Run{ID: "20261102T090000-a1b2",
+		Scenario: journal.Scenario{Name: "checkout", Title: "Checkout survives losing a web instance", Owner: "team-checkout"}, Seed: 42, PlanHash: "cafe",
+		Engine: journal.Engine{Version: "0.1.0", Host: "ci"}, Started: day, Ended: at(50), Duration: 50.2}}
+	r.Probes = []judge.ProbeSummary{{Probe: "http.checkout", Samples: 4204, Failed: 1, Errors: map[string]int{"connection refused": 1},
+		Series: judge.Series{Start: day, OK: []int{100}, Failed: []int{1}, Missing: []int{0}, Median: []float64{0.01}, Max: []float64{0.2}}}}
+	return r
+}
+
+func everything() *judge.Result {
+	r := result(broken(), held(),
+		open("lose-a-zone", judge.Inconclusive, "checkout.available, while the fault was on: needs 299 good samples, had 120"),
+		open("lose-nobody", judge.NotExercised, "there was no target to inject a fault into"),
+		open("lose-the-store", judge.NotStarted, "nothing was injected: checkout.available is broken before any fault"),
+		open("lose-the-net", judge.Aborted, "stopped by operator: interrupt"),
+		open("lose-it", judge.Errored, "the docker plugin died: \x1b[31mexit | status\n2 <&>"))
+	r.Verdict, r.ExitCode = judge.Residue, 5
+	r.Reasons = []judge.Reason{{Verdict: judge.Residue, Text: "1 thing could not be put back"}, {Verdict: judge.Errored, Text: "the journal could not be closed"}}
+	r.Residue = []judge.LeftBehind{{Experiment: "x", Fault: "docker_pause.store", Plugin: "docker", Target: "store", Why: "no such container", Retry: "faultline recover 20261102T090000-a1b2"}}
+	r.Guards = []judge.GuardTrip{{At: day, Guard: "payments", Reason: "prometheus.payment_errors was 0.3 for 2 s"}}
+	r.Abort = &judge.Abort{At: day, Cause: "operator", Reason: "interrupt"}
+	r.Marks = []judge.Mark{{At: day, What: "detected", Text: "pager rang", By: "ada"}, {At: day, What: "note"}}
+	r.Takeovers = []judge.Takeover{{At: day, By: "recover", Why: "something was left"}}
+	r.Warnings = []judge.Warning{{Experiment: "lose-one-web", Text: "web1 was changed by somebody else during docker_kill.web and was left as it is"}, {Text: "the clock stood still"}}
+	r.Probes[0].Errors = map[string]int{"connection refused": 300, "timeout after 1s": 100, "EOF": 1, "reset by peer": 1, "http 503": 2}
+	return r
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+	}
+}
+
+func write(t *testing.T, f func(io.Writer) error) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := f(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// fits fails for lines that are too long or leave spaces at their end.
+func fits(t *testing.T, text []byte, width int) {
+	t.Helper()
+	for _, l := range strings.Split(colour.ReplaceAllString(string(text), ""), "\n") {
+		if n := runes(l); n > width {
+			t.Errorf("%d columns, at most %d fit: %q", n, width, l)
+		}
+		if strings.TrimRight(l, " ") != l {
+			t.Errorf("spaces at the end of %q", l)
+		}
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	for name, r := range map[string]*judge.Result{"terminal-held": result(held()), "terminal-everything": everything()} {
+		plain := write(t, func(w io.Writer) error { return Terminal(w, r, Options{}) })
+		golden(t, name, plain)
+		fits(t, plain, 80)
+		if bytes.ContainsRune(plain, '\x1b') {
+			t.Errorf("%s: an escape sequence without colour", name)
+		}
+		painted := write(t, func(w io.Writer) error { return Terminal(w, r, Options{Color: true}) })
+		if got := colour.ReplaceAll(painted, nil); !bytes.Equal(got, plain) {
+			t.Errorf("%s: colour changes more than the colour:\n%s", name, got)
+		}
+		if bytes.Equal(painted, plain) {
+			t.Errorf("%s: no colour", name)
+		}
+		for _, width := range []int{60, 100, 140} {
+			fits(t, write(t, func(w io.Writer) error { return Terminal(w, r, Options{Width: width}) }), width)
+		}
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	got := write(t, func(w io.Writer) error { return Markdown(w, everything()) })
+	golden(t, "markdown", got)
+	columns := 0
+	for _, l := range strings.Split(string(got), "\n") {
+		if !strings.HasPrefix(l, "|") {
+			columns = 0
+			continue
+		}
+		n := strings.Count(l, "|") - strings.Count(l, `\|`)
+		if columns != 0 && n != columns {
+			t.Errorf("a row with %d bars in a table with %d: %s", n, columns, l)
+		}
+		columns = n
+	}
+}
+
+func TestJSONSurvivesARoundTrip(t *testing.T) {
+	for name, r := range map[string]*judge.Result{"json": result(held()), "": everything()} {
+		got := write(t, func(w io.Writer) error { return JSON(w, r) })
+		if name != "" {
+			golden(t, name, got)
+		}
+		var back judge.Result
+		d := json.NewDecoder(bytes.NewReader(got))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&back); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(&back, r) {
+			t.Errorf("%s: the result has changed on its way through JSON", name)
+		}
+	}
+}
+
+func TestJUnit(t *testing.T) {
+	for name, o := range map[string]JUnitOptions{"junit": {}, "junit-strict": {Strict: true}} {
+		got := write(t, func(w io.Writer) error { return JUnit(w, everything(), o) })
+		golden(t, name, got)
+		checkJUnit(t, got)
+	}
+	ok := write(t, func(w io.Writer) error { return JUnit(w, result(held()), JUnitOptions{}) })
+	checkJUnit(t, ok)
+	if bytes.Contains(ok, []byte("<failure")) || bytes.Contains(ok, []byte("<error")) || bytes.Contains(ok, []byte("<skipped")) {
+		t.Errorf("a run that held is not clean:\n%s", ok)
+	}
+}
+
+// checkJUnit counts what a CI server would count and compares it with what the
+// file says.
+func checkJUnit(t *testing.T, file []byte) {
+	t.Helper()
+	count := map[string]int{}
+	said := map[string]string{}
+	d := xml.NewDecoder(bytes.NewReader(file))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		start, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		count[start.Name.Local]++
+		if start.Name.Local == "testsuite" || start.Name.Local == "testsuites" {
+			for _, a := range start.Attr {
+				said[start.Name.Local+"."+a.Name.Local] = a.Value
+			}
+		}
+	}
+	for _, suite := range []string{"testsuites", "testsuite"} {
+		for attr, element := range map[string]string{"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"} {
+			if got := said[suite+"."+attr]; got != strconv.Itoa(count[element]) {
+				t.Errorf("%s says %s=%q, there are %d", suite, attr, got, count[element])
+			}
+		}
+	}
+}
+
+func TestHistory(t *testing.T) {
+	runs := []RunSummary{
+		Summary(everything()), Summary(result(held())),
+		{Run: "20261101T120000-ffff", Started: day.Add(-21 * time.Hour), Scenario: "a-scenario-with-a-name-that-is-much-too-long-for-a-table", Verdict: judge.NotExercised, ExitCode: 3, Duration: 4000},
+	}
+	got := write(t, func(w io.Writer) error { return History(w, runs, Options{}) })
+	golden(t, "history", got)
+	fits(t, got, 80)
+	golden(t, "history-json", write(t, func(w io.Writer) error { return HistoryJSON(w, runs) }))
+	if none := write(t, func(w io.Writer) error { return HistoryJSON(w, nil) }); string(none) != "[]\n" {
+		t.Errorf("no runs are %q in JSON", none)
+	}
+	if none := write(t, func(w io.Writer) error { return History(w, nil, Options{}) }); string(none) != "No runs yet.\n" {
+		t.Errorf("no runs are %q", none)
+	}
+}
+
+func TestSentences(t *testing.T) {
+	with := func(e judge.Experiment, change func(*judge.Experiment)) judge.Experiment { change(&e); return e }
+	for _, tc := range []struct {
+		name string
+		e    judge.Experiment
+		want string
+	}{
+		{"held", held(), "Checkout survived the loss of web1: 1 of 3,204 requests failed; steady state held (95 % bound 0.25 %)."},
+		{"one request", with(held(), func(e *judge.Experiment) { e.Lost = []judge.Loss{{Probe: "http.checkout", Sent: 1}} }),
+			"Checkout survived the loss of web1: 0 of 1 request failed; steady state held (95 % bound 0.25 %)."},
+		{"check", with(held(), func(e *judge.Experiment) { e.Check, e.Faults = true, nil }), "Checkout is steady: 1 of 3,204 requests failed; steady state held (95 % bound 0.25 %)."},
+		{"recovered", with(held(), func(e *judge.Experiment) {
+			e.Expect, e.Times.Broke, e.Times.ToRecover = journal.Recover, instant(10, 11, "x"), judge.Span{Known: true, Min: 1, Max: 1.24}
+		}), "Checkout recovered from the loss of web1 within 1.24 s: 1 of 3,204 requests failed; steady state held afterwards (95 % bound 0.25 %)."},
+		{"nothing sent", with(held(), func(e *judge.Experiment) { e.Lost, e.Objectives = nil, nil }), "The system survived the loss of web1: steady state held."},
+		{"broken", broken(), "Checkout did not withstand the loss of web1 and web2 and a pause of store: 402 of 1,204 requests failed; checkout.available missed its target while the fault was on with 33.389 % bad, allowed 5 %; the fault was ended early to spare the rest. Not everything could be put back."},
+		{"not recovered", with(broken(), func(e *judge.Experiment) {
+			e.Expect, e.EarlyStop, e.Residue = journal.Recover, nil, false
+			e.Reasons = []judge.Reason{{Verdict: judge.Broken, Text: "checkout.available was not steady again within 30 s", Objective: "checkout.available", Phase: journal.After}}
+		}), "Checkout did not recover from the loss of web1 and web2 and a pause of store: 402 of 1,204 requests failed; checkout.available was not steady again within 30 s."},
+		{"open", open("x", judge.Inconclusive, "needs 299 good samples, had 120"), "It is open whether checkout survives the fault: needs 299 good samples, had 120."},
+		{"not exercised", with(held(), func(e *judge.Experiment) {
+			e.Verdict, e.Reasons = judge.NotExercised, []judge.Reason{{Verdict: judge.NotExercised, Text: "docker_kill.web had no measured effect"}}
+		}), "Nothing was learnt about checkout: docker_kill.web had no measured effect."},
+		{"aborted", with(held(), func(e *judge.Experiment) {
+			e.Verdict, e.Reasons = judge.Aborted, []judge.Reason{{Verdict: judge.Aborted, Text: "stopped by operator: interrupt"}}
+		}), "Ended before it could show a result: stopped by operator: interrupt. Everything was put back."},
+		{"no targets", open("x", judge.NotExercised, "there was no target to inject a fault into"), "Nothing was tested: there was no target to inject a fault into."},
+		{"empty", judge.Experiment{}, "The test itself did not work: no reason given."},
+	} {
+		if got := Sentence(&tc.e); got != tc.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for _, tc := range []struct{ got, want string }{
+		{number(0), "0"}, {number(999), "999"}, {number(1204), "1,204"}, {number(-1234567), "-1,234,567"},
+		{counted(1, "request"), "1 request"}, {counted(0, "request"), "0 requests"}, {counted(2000, "thing"), "2,000 things"},
+		{goodShare(1), "100 %"}, {goodShare(0.999999), "99.999 %"}, {goodShare(0.95), "95 %"}, {goodShare(0.6666666), "66.666 %"},
+		{badShare(0), "0 %"}, {badShare(0.00249), "0.25 %"}, {badShare(0.0015), "0.15 %"}, {badShare(0.00000231), "0.00024 %"}, {badShare(1), "100 %"}, {badShare(0.999), "100 %"},
+		{sharePercent(0.01), "1 %"}, {sharePercent(1 - 0.999), "0.1 %"},
+		{length(0), "0 s"}, {length(0.0001), "< 1 ms"}, {length(0.1504), "150 ms"}, {length(1.2345), "1.23 s"}, {length(20), "20 s"}, {length(59.96), "1 min"},
+		{length(125), "2 min 5 s"}, {length(3600), "1 h"}, {length(3790), "1 h 3 min"}, {length(90000), "1 d 1 h"}, {length(-3), "-3 s"},
+		{millis(0.0008), "0.8"}, {millis(0.0123), "12.3"}, {millis(1.5), "1,500"},
+		{list(nil), ""}, {list([]string{"a"}), "a"}, {list([]string{"a", "b", "c"}), "a, b and c"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("got %q, want %q", tc.got, tc.want)
+		}
+	}
+}
+
+func FuzzWrap(f *testing.F) {
+	f.Add("one two  three", 5)
+	f.Add("averyveryverylongword.with-joints/and:more", 7)
+	f.Add("\x1b[31mcolour\x00\x9b", 1)
+	f.Fuzz(func(t *testing.T, s string, width int) {
+		width = 1 + (width%100+100)%100
+		for _, l := range wrap(s, width) {
+			if runes(l) > width || strings.ContainsAny(l, "\x1b\n\r") {
+				t.Errorf("line %q of %q is wider than %d or has control characters", l, s, width)
+			}
+		}
+	})
+}
