@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +37,7 @@ type Planner interface {
 type Options struct {
 	Seed      int64 // used when the scenario sets none
 	GitCommit string
+	Workdir   string  // what the scenario's source is relative to
 	Policy    *Policy // nil: none
 }
 
@@ -63,13 +65,14 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 			Runbook: s.Runbook, Source: s.Source, GitCommit: o.GitCommit,
 		},
 		Seed:      o.Seed,
+		Workdir:   o.Workdir,
 		Variables: s.Variables,
 	}
 	if s.Seed != nil {
 		p.Seed = *s.Seed
 	}
 	for _, f := range s.Files {
-		p.Files = append(p.Files, File{Path: f.Path, SHA256: f.SHA256})
+		p.Files = append(p.Files, File{Path: filepath.Base(f.Path), SHA256: f.SHA256})
 	}
 	if err := p.addPlugins(s, plugins); err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
@@ -30,7 +32,8 @@ const Format = 1
 // Plan is what would happen.
 type Plan struct {
 	Format      int                        `json:"format"`
-	Hash        string                     `json:"hash"` // SHA-256 of everything else, hex
+	Hash        string                     `json:"hash"`    // SHA-256 of what would happen, hex
+	Workdir     string                     `json:"workdir"` // where Scenario.Source was given; absolute
 	Scenario    journal.Scenario           `json:"scenario"`
 	Seed        int64                      `json:"seed"`
 	Files       []File                     `json:"files"`
@@ -46,7 +49,7 @@ type Plan struct {
 
 // File is a source file of the scenario.
 type File struct {
-	Path   string `json:"path"`
+	Path   string `json:"path"` // its name, without the folder
 	SHA256 string `json:"sha256"`
 }
 
@@ -193,9 +196,11 @@ func Decode(raw []byte) (*Plan, error) {
 	return p, nil
 }
 
+// hash covers what would happen, and not where the scenario lies or whether its
+// folder is committed: saving a plan beside it changes that.
 func (p *Plan) hash() (string, error) {
 	c := *p
-	c.Hash = ""
+	c.Hash, c.Workdir, c.Scenario.Source, c.Scenario.GitCommit = "", "", "", ""
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("hash plan: %w", err)
@@ -216,4 +221,47 @@ func (p *Plan) Faults() int {
 		n += len(e.Spec.Faults)
 	}
 	return n
+}
+
+// Drift says in one sentence how a plan that was made again differs from the saved
+// one; empty when it does not.
+func Drift(saved, now *Plan) string {
+	if saved.Hash == now.Hash {
+		return ""
+	}
+	files := map[string]string{}
+	for _, f := range saved.Files {
+		files[f.Path] = f.SHA256
+	}
+	for _, f := range now.Files {
+		if sum, ok := files[f.Path]; !ok {
+			return "file " + f.Path + " is new"
+		} else if sum != f.SHA256 {
+			return "file " + f.Path + " has changed"
+		}
+		delete(files, f.Path)
+	}
+	for path := range files {
+		return "file " + path + " is gone"
+	}
+	for i, e := range now.Experiments {
+		for j, s := range e.Steps {
+			if i >= len(saved.Experiments) || j >= len(saved.Experiments[i].Steps) {
+				break
+			}
+			was := saved.Experiments[i].Steps[j].TargetNames()
+			if is := s.TargetNames(); !slices.Equal(was, is) {
+				return fmt.Sprintf("the targets of %s were %s and are now %s", s.Name, strings.Join(was, ", "), strings.Join(is, ", "))
+			}
+			if !slices.EqualFunc(saved.Experiments[i].Steps[j].Targets, s.Targets, func(a, b Target) bool { return a.ID == b.ID }) {
+				return fmt.Sprintf("the targets of %s have the same names and are others", s.Name)
+			}
+		}
+	}
+	for i, p := range now.Plugins {
+		if i < len(saved.Plugins) && saved.Plugins[i].Version != p.Version {
+			return fmt.Sprintf("plugin %s was version %s and is now %s", p.Name, saved.Plugins[i].Version, p.Version)
+		}
+	}
+	return "its variables, limits or inventory have changed"
 }

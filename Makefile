@@ -1,0 +1,33 @@
+# faultline: what a developer does. `make demo` and `make test` need Go and make only;
+# the Docker tests need an engine, and say so when there is none.
+
+GO      ?= go
+PLUGINS := $(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go))
+export CGO_ENABLED ?= 0
+
+.PHONY: build demo test lint bench generate clean
+
+build: ## every binary into bin/
+	@mkdir -p bin
+	$(GO) build -trimpath -o bin/ ./cmd/... ./scenarios/quickstart/shop
+	@for p in $(PLUGINS); do \
+		echo "$(GO) build -o bin/faultline-plugin-$$p ./plugins/$$p"; \
+		$(GO) build -trimpath -o bin/faultline-plugin-$$p ./plugins/$$p || exit 1; \
+	done
+
+demo: build ## the main job: break a shop of its own, twice, and report
+	bin/faultline demo
+
+test: lint ## all tests
+	$(GO) test -timeout 20m $(TESTFLAGS) ./...
+
+lint:
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+generate: ## code made from plugin.proto
+	$(GO) generate ./...
+
+clean:
+	rm -rf bin

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/engine/report"
+)
+
+func newHistory(g *global) *cobra.Command {
+	var format string
+	var most int
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "List past runs",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := formats(format, "table", "json"); err != nil {
+				return err
+			}
+			store, err := journal.OpenRead(g.state())
+			if err != nil {
+				return usage(err)
+			}
+			runs, err := store.Runs()
+			if err != nil {
+				return usage(err)
+			}
+			if most > 0 && len(runs) > most {
+				runs = runs[len(runs)-most:]
+			}
+			summaries := make([]report.RunSummary, 0, len(runs))
+			for _, r := range runs {
+				summaries = append(summaries, summary(r))
+			}
+			if format == "json" {
+				return report.HistoryJSON(c.OutOrStdout(), summaries)
+			}
+			return report.History(c.OutOrStdout(), summaries, g.reportOptions(true))
+		},
+	}
+	c.Flags().StringVar(&format, "format", "table", "table or json")
+	c.Flags().IntVar(&most, "most", 0, "only the latest so many; 0: all")
+	return c
+}
+
+func summary(r journal.RunInfo) report.RunSummary {
+	s := report.RunSummary{
+		Run: r.ID, Started: r.Started, Scenario: r.Scenario.Name,
+		Verdict: judge.Verdict(r.Verdict), ExitCode: r.ExitCode, Duration: r.Last.Sub(r.Started).Seconds(),
+	}
+	switch {
+	case r.Live:
+		s.Verdict = "running"
+	case r.Err != nil:
+		s.Verdict = "unreadable"
+	case !r.Finished:
+		s.Verdict = "unfinished"
+	}
+	return s
+}

@@ -1,0 +1,59 @@
+// Command faultline runs game days: it loads scenarios, breaks things through
+// plugins, checks steady state, puts everything back and reports.
+//
+// The command line only wires: what a command does is in the engine's packages.
+// Everything that belongs to the process (arguments, environment, terminal, signals)
+// comes in by one door, the type process, so that tests can run commands inside
+// themselves.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// process is what a command may know of the process that it runs in.
+type process struct {
+	args      []string // without the program's name
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	getenv    func(string) string
+	lookupenv func(string) (string, bool)
+
+	stdinTTY  bool
+	stdoutTTY bool
+	stderrTTY bool
+	width     func() int // of the terminal, in columns; 0: unknown
+
+	// notify hands the signals that ask for an end to the channel, until stop.
+	notify func(chan<- os.Signal) (stop func())
+}
+
+func main() {
+	p := &process{
+		args:  os.Args[1:],
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		getenv: os.Getenv, lookupenv: os.LookupEnv,
+		stdinTTY:  term.IsTerminal(int(os.Stdin.Fd())),
+		stdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
+		stderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		width: func() int {
+			w, _, err := term.GetSize(int(os.Stdout.Fd()))
+			if err != nil {
+				return 0
+			}
+			return w
+		},
+		notify: func(c chan<- os.Signal) func() {
+			signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			return func() { signal.Stop(c) }
+		},
+	}
+	os.Exit(command(context.Background(), p))
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faultline-go/faultline/engine/scenario"
+)
+
+func newNew(g *global) *cobra.Command {
+	return &cobra.Command{
+		Use:   "new FOLDER",
+		Short: "Write a commented starter scenario into a new folder",
+		Long: `new writes FOLDER/FOLDER.hcl: a game day with a probe, a steady state, a target and
+one experiment, which needs only its variables set to run and to conclude.
+A file that exists is never overwritten.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			name := filepath.Base(filepath.Clean(args[0]))
+			path := filepath.Join(args[0], name+".hcl")
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return usage(fmt.Errorf("make folder: %w", err))
+			}
+			f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+			if errors.Is(err, fs.ErrExist) {
+				return usage(fmt.Errorf("%s exists already: choose another folder", path))
+			}
+			if err != nil {
+				return usage(fmt.Errorf("write scenario: %w", err))
+			}
+			_, err = f.Write(scenario.Starter(name))
+			if e := f.Close(); err == nil {
+				err = e
+			}
+			if err != nil {
+				return usage(fmt.Errorf("write scenario: %w", err))
+			}
+			fmt.Fprintf(c.OutOrStdout(), "Wrote %s. Set its variables, then:\n  faultline validate %s\n  faultline plan %s\n  faultline run %s\n", path, args[0], args[0], args[0])
+			return nil
+		},
+	}
+}

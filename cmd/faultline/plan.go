@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faultline-go/faultline/engine/plan"
+	"github.com/faultline-go/faultline/engine/scenario"
+)
+
+// planFlags are the flags of the commands that plan.
+type planFlags struct {
+	variables
+	seed      int64
+	seedGiven bool
+	policyDir string
+}
+
+func (f *planFlags) add(c *cobra.Command) {
+	scenarioFlags(c, &f.variables)
+	c.Flags().Int64Var(&f.seed, "seed", 0, "pick targets with this seed where the scenario sets none (default: random, recorded)")
+	c.Flags().StringVar(&f.policyDir, "policy-dir", "/etc/faultline/policy.d", "folder of the environment's policy, which can only tighten a scenario")
+}
+
+// newSeed is the seed to use where the scenario sets none.
+func (f *planFlags) newSeed(c *cobra.Command) int64 {
+	if c.Flags().Changed("seed") {
+		return f.seed
+	}
+	return int64(rand.Uint32()) // short enough to be typed again
+}
+
+// policy reads the environment's policy; nil when there is none.
+func (f *planFlags) policy(s *scenario.Scenario) (*plan.Policy, error) {
+	p, err := scenario.LoadPolicy(f.policyDir, s.Environment)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if p == nil {
+		return nil, nil
+	}
+	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, Environment: s.Environment}, nil
+}
+
+func newPlan(g *global) *cobra.Command {
+	var f planFlags
+	var out, format string
+	c := &cobra.Command{
+		Use:   "plan [PATH]",
+		Short: "Show what a scenario would do, to whom and for how long",
+		Long: `plan loads the scenario in PATH, discovers its targets, picks among them and lays
+everything on a time line. It breaks nothing. With -out the plan is saved, to be
+reviewed and then run with ` + "`faultline run FILE`" + `, which refuses it when its files or
+targets have changed since.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := formats(format, "text", "json"); err != nil {
+				return err
+			}
+			h, err := g.host()
+			if err != nil {
+				return err
+			}
+			s, err := g.load(c.Context(), pathArg(args), f.variables, h)
+			if err != nil {
+				return err
+			}
+			policy, err := f.policy(s)
+			if err != nil {
+				return err
+			}
+			crew, err := startCrew(c.Context(), h, s, planning(s), "", "")
+			if err != nil {
+				return err
+			}
+			defer crew.stop()
+			p, err := build(c.Context(), s, crew, f.newSeed(c), policy)
+			if err != nil {
+				return err
+			}
+			return showPlan(c, p, out, format)
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&out, "out", "", "save the plan to this file")
+	c.Flags().StringVar(&format, "format", "text", "text or json")
+	return c
+}
+
+func showPlan(c *cobra.Command, p *plan.Plan, out, format string) error {
+	encoded, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		if _, err := c.OutOrStdout().Write(encoded); err != nil {
+			return err
+		}
+	} else if err := p.Show(c.OutOrStdout()); err != nil {
+		return err
+	}
+	if out == "" {
+		return nil
+	}
+	if err := os.WriteFile(out, encoded, 0o600); err != nil {
+		return usage(fmt.Errorf("save plan: %w", err))
+	}
+	if format != "json" {
+		fmt.Fprintf(c.OutOrStdout(), "\nSaved to %s; run it with `faultline run %s`.\n", out, out)
+	}
+	return nil
+}

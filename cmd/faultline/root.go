@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes beside those of a run's verdict, which package judge has.
+const (
+	exitUsage   = 2 // usage, file, configuration, missing plugin or engine, empty target
+	exitRefused = 7 // nothing was touched: halt, unfinished run, residue, window, policy, plan drift
+)
+
+// exitError ends the program with a code. A message that is empty was shown already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage, refused and shown make the errors that a command returns.
+func usage(err error) error   { return &exitError{exitUsage, err} }
+func refused(err error) error { return &exitError{exitRefused, err} }
+func exit(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// command runs one command and returns the exit code.
+func command(ctx context.Context, p *process) int {
+	root := newRoot(p)
+	root.SetArgs(doubleDashes(p.args))
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		e = &exitError{exitUsage, err}
+	}
+	if msg := e.Error(); msg != "" {
+		fmt.Fprintln(p.stderr, "Error: "+msg)
+	}
+	return e.code
+}
+
+// global are the flags that every command has.
+type global struct {
+	process    *process
+	stateDir   string
+	pluginDirs []string
+	noColor    bool
+}
+
+func newRoot(p *process) *cobra.Command {
+	g := &global{process: p}
+	root := &cobra.Command{
+		Use:   "faultline",
+		Short: "Run game days: break things on purpose, and always put them back",
+		Long: `faultline loads a game day from HCL files, breaks real things through plugins,
+checks the steady state before, during and after, puts everything back, and says
+what was learnt, with sample sizes.
+
+Exit codes: 0 held, 1 broken, 2 wrong usage or configuration, 3 inconclusive, not
+exercised or not started, 4 aborted, 5 something could not be put back, 6 the tool
+or a plugin failed, 7 refused, nothing was touched.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+	}
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%w (see `%s -help`)", err, c.CommandPath()))
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&g.stateDir, "state-dir", "", "folder of runs, locks and caches (default $FAULTLINE_STATE_DIR, /var/lib/faultline for root, or $XDG_STATE_HOME/faultline)")
+	f.StringArrayVar(&g.pluginDirs, "plugin-dir", nil, "folder to look for plugins in first; may be repeated")
+	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
+	root.AddCommand(
+		newNew(g), newValidate(g), newFmt(g), newPlan(g), newRun(g), newReport(g), newHistory(g),
+		newRecover(g), newPlugin(g), newDocs(g), newDemo(g), newVersion(g),
+	)
+	return root
+}
+
+// color says whether to write colour to standard output.
+func (g *global) color() bool {
+	return g.process.stdoutTTY && g.plainColor()
+}
+
+func (g *global) plainColor() bool {
+	return !g.noColor && g.process.getenv("NO_COLOR") == "" && g.process.getenv("TERM") != "dumb"
+}
+
+var oneDash = regexp.MustCompile(`^-[a-z][a-z0-9-]+(=.*)?$`)
+
+// doubleDashes lets flags be written with one dash or two, as Go's and HashiCorp's
+// tools do: no flag of ours has a one-letter form but -h.
+func doubleDashes(args []string) []string {
+	out := make([]string, 0, len(args))
+	for i, a := range args {
+		if a == "--" {
+			return append(out, args[i:]...)
+		}
+		if oneDash.MatchString(a) {
+			a = "-" + a
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// formats checks a -format flag.
+func formats(format string, known ...string) error {
+	for _, k := range known {
+		if format == k {
+			return nil
+		}
+	}
+	return usage(fmt.Errorf("unknown format %q: use %s", format, strings.Join(known, ", ")))
+}

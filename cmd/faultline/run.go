@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faultline-go/faultline/engine/host"
+	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/engine/plan"
+	"github.com/faultline-go/faultline/engine/recover"
+	"github.com/faultline-go/faultline/engine/report"
+	"github.com/faultline-go/faultline/engine/run"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	planFlags
+	autoApprove bool
+	lenient     bool
+}
+
+func newRun(g *global) *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run [PATH]",
+		Short: "Run a game day: a folder, a file or a saved plan",
+		Long: `run plans the scenario in PATH (a folder, a file, or a plan saved by
+` + "`faultline plan -out`" + `), asks whether to go on when it has a terminal, runs it, puts
+everything back, and reports. Ctrl-C, SIGTERM and SIGHUP abort the run: everything is
+put back then, too.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			result, err := g.gameDay(c, pathArg(args), &f)
+			if err != nil {
+				return err
+			}
+			if err := report.Terminal(c.OutOrStdout(), result, g.reportOptions(true)); err != nil {
+				return err
+			}
+			return exit(result.Exit(f.lenient))
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before the run")
+	c.Flags().BoolVar(&f.lenient, "lenient", false, "exit with 0 when the run was inconclusive or not exercised")
+	return c
+}
+
+// gameDay plans and runs what path names, and judges it.
+func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (*judge.Result, error) {
+	ctx := c.Context()
+	saved, err := savedPlan(path)
+	if err != nil {
+		return nil, usage(err)
+	}
+	seed := f.newSeed(c)
+	if saved != nil {
+		path, seed = saved.Scenario.Source, saved.Seed
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(saved.Workdir, path)
+		}
+	}
+	h, err := g.host()
+	if err != nil {
+		return nil, err
+	}
+	s, err := g.load(ctx, path, f.variables, h)
+	if err != nil {
+		if saved != nil {
+			return nil, refused(errors.New("the plan's scenario does not load any more: nothing was touched"))
+		}
+		return nil, err
+	}
+	policy, err := f.policy(s)
+	if err != nil {
+		return nil, err
+	}
+	store, err := journal.Open(g.state())
+	if err != nil {
+		return nil, usage(err)
+	}
+	if err := nothingPending(store); err != nil {
+		return nil, err
+	}
+	id := journal.NewRunID(time.Now(), s.Name)
+	crew, err := startCrew(ctx, h, s, everything(s), id, store.RunDir(id))
+	if err != nil {
+		return nil, err
+	}
+	defer crew.stop()
+	p, err := build(ctx, s, crew, seed, policy)
+	if err != nil {
+		if saved != nil {
+			return nil, refused(fmt.Errorf("the plan can no longer be made, nothing was touched: %w", err))
+		}
+		return nil, err
+	}
+	if saved != nil {
+		if drift := plan.Drift(saved, p); drift != "" {
+			return nil, refused(fmt.Errorf("the plan has drifted, nothing was touched: %s; make and review it again with `faultline plan -out`", drift))
+		}
+	}
+	if !p.InWindow(time.Now()) {
+		return nil, refused(fmt.Errorf("outside the window, nothing was touched: this run (about %s) may only happen %s", p.Longest.Round(time.Second), strings.Join(p.Limits.Windows, ", or ")))
+	}
+	if err := g.approve(c, p, f.autoApprove); err != nil {
+		return nil, err
+	}
+	return g.execute(ctx, store, crew, p, id)
+}
+
+// savedPlan reads path as a saved plan; nil when it is none: a folder or HCL.
+func savedPlan(path string) (*plan.Plan, error) {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() || strings.HasSuffix(path, ".hcl") {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read plan: %w", err)
+	}
+	p, err := plan.Decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w (a scenario file ends in .hcl)", path, err)
+	}
+	return p, nil
+}
+
+// nothingPending refuses to break anything while something may still be broken.
+func nothingPending(store *journal.Store) error {
+	runs, err := recover.Pending(store)
+	if err != nil {
+		return usage(err)
+	}
+	if len(runs) == 0 {
+		return nil
+	}
+	state := "has no end"
+	if runs[0].Residue > 0 {
+		state = "left something broken"
+	}
+	return refused(fmt.Errorf("run %s %s: put it right with `faultline recover` first; nothing was touched", runs[0].ID, state))
+}
+
+// approve shows the plan and asks, when there is somebody to ask.
+func (g *global) approve(c *cobra.Command, p *plan.Plan, auto bool) error {
+	if auto || !g.process.stdinTTY || !g.process.stdoutTTY {
+		return nil
+	}
+	if err := p.Show(c.OutOrStdout()); err != nil {
+		return err
+	}
+	fmt.Fprint(c.OutOrStdout(), "\nRun this plan? Only \"yes\" is taken for yes: ")
+	answer, err := bufio.NewReader(g.process.stdin).ReadString('\n')
+	if strings.TrimSpace(answer) != "yes" {
+		if err != nil {
+			fmt.Fprintln(c.OutOrStdout())
+		}
+		return refused(errors.New("not approved, nothing was touched"))
+	}
+	return nil
+}
+
+// execute runs a plan and judges the run from its journal.
+func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, p *plan.Plan, id string) (*judge.Result, error) {
+	w, err := store.Create(id)
+	if err != nil {
+		return nil, usage(err)
+	}
+	defer w.Close()
+	ctx, stop := g.interruptible(ctx)
+	defer stop()
+	plugins := map[string]run.Plugin{}
+	for name, plugin := range crew.plugins {
+		plugins[name] = runner{plugin}
+	}
+	view := g.newView(p, id)
+	defer view.close()
+	err = run.Do(ctx, run.Options{
+		Run: id, Epoch: w.Epoch(), Plan: p, Journal: w, Plugins: plugins, Used: crew.used(), Engine: engine(),
+		Restart:  crew.restart,
+		Watch:    view.event,
+		Progress: view.progress,
+	})
+	view.close()
+	switch {
+	case errors.Is(err, run.ErrResidue):
+		return nil, refused(fmt.Errorf("%w; nothing was touched", err))
+	case err != nil:
+		// The record is broken, the system is not: everything was put back.
+		return nil, &exitError{judge.ExitErrored, fmt.Errorf("run %s: %w", id, err)}
+	}
+	log, err := journal.ReadAll(w.Dir())
+	if err != nil {
+		return nil, &exitError{judge.ExitErrored, err}
+	}
+	return judge.FoldEvents(log.Events)
+}
+
+// restart starts a plugin anew that has died during a run.
+func (c *crew) restart(ctx context.Context, name string) (run.Plugin, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	dead := c.plugins[name]
+	fresh, err := c.host.StartBinary(ctx, dead.Path, dead.SHA256, c.configs[name])
+	if err != nil {
+		return nil, err
+	}
+	_ = dead.Close(ctx) // its process is gone; what is left is its socket's folder
+	c.plugins[name] = fresh
+	return runner{fresh}, nil
+}
+
+// interruptible ends the context at the first signal that asks for an end; later
+// ones only say that things are being put back.
+func (g *global) interruptible(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 4)
+	stop := g.process.notify(signals)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				if ctx.Err() != nil {
+					fmt.Fprintln(g.process.stderr, "Still putting everything back.")
+				}
+				cancel(fmt.Errorf("stopped by the operator (%s)", s))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		stop()
+		close(done)
+		cancel(nil)
+	}
+}
+
+var _ plan.Planner = (*host.Plugin)(nil)

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/faultline-go/faultline/engine/host"
+	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/plan"
+	"github.com/faultline-go/faultline/engine/run"
+	"github.com/faultline-go/faultline/engine/scenario"
+	"github.com/faultline-go/faultline/sdk/schema"
+	"github.com/faultline-go/faultline/sdk/wire"
+)
+
+// state is the state folder's path.
+func (g *global) state() string {
+	if g.stateDir != "" {
+		return g.stateDir
+	}
+	return journal.DefaultDir(g.process.getenv)
+}
+
+// host finds and starts plugins.
+func (g *global) host() (*host.Host, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the folder of faultline: %w", err)
+	}
+	if real, err := filepath.EvalSymlinks(self); err == nil {
+		self = real
+	}
+	return host.New(host.Options{
+		PluginDirs: g.pluginDirs,
+		SelfDir:    filepath.Dir(self),
+		DataDirs:   []string{filepath.Join(g.dataHome(), "faultline", "plugins")},
+		CacheDir:   g.cacheDir(),
+		StateDir:   g.state(),
+	}), nil
+}
+
+func (g *global) dataHome() string {
+	if d := g.process.getenv("XDG_DATA_HOME"); d != "" {
+		return d
+	}
+	return filepath.Join(g.process.getenv("HOME"), ".local", "share")
+}
+
+func (g *global) cacheDir() string {
+	d := g.process.getenv("XDG_CACHE_HOME")
+	if d == "" && g.process.getenv("HOME") != "" {
+		d = filepath.Join(g.process.getenv("HOME"), ".cache")
+	}
+	if d == "" {
+		return filepath.Join(g.state(), "cache")
+	}
+	return filepath.Join(d, "faultline")
+}
+
+// variables are the flags that give values to a scenario's variables.
+type variables struct {
+	vars     []string
+	varFiles []string
+}
+
+// load reads a scenario, and shows what is wrong or doubtful with it.
+func (g *global) load(ctx context.Context, path string, v variables, h *host.Host) (*scenario.Scenario, error) {
+	o, err := g.loadOptions(ctx, v, h)
+	if err != nil {
+		return nil, err
+	}
+	s, diags := scenario.Load(path, o)
+	if err := diags.Write(g.process.stderr, g.process.width(), g.process.stderrTTY && g.plainColor()); err != nil {
+		return nil, err
+	}
+	if diags.HasErrors() {
+		return nil, exit(exitUsage)
+	}
+	return s, nil
+}
+
+func (g *global) loadOptions(ctx context.Context, v variables, h *host.Host) (scenario.Options, error) {
+	o := scenario.Options{
+		Vars: map[string]string{}, VarFiles: v.varFiles, Environ: g.process.lookupenv,
+		Describe: func(name string) (*schema.Description, error) { return h.Describe(ctx, name) },
+	}
+	for _, text := range v.vars {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return o, usage(fmt.Errorf("-var %q: write it as name=value", text))
+		}
+		o.Vars[name] = value
+	}
+	return o, nil
+}
+
+// crew is the plugins of a scenario, started.
+type crew struct {
+	host     *host.Host
+	scenario *scenario.Scenario
+	mu       sync.Mutex
+	plugins  map[string]*host.Plugin
+	configs  map[string]wire.Configure
+}
+
+const stopTimeout = 5 * time.Second
+
+// startCrew starts the named plugins, all at once. For a run, id and dir name it; its
+// folder need not exist before the first fault.
+func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, names map[string]bool, id, dir string) (*crew, error) {
+	c := &crew{host: h, scenario: s, plugins: map[string]*host.Plugin{}, configs: map[string]wire.Configure{}}
+	var group errgroup.Group
+	for _, want := range s.Plugins {
+		if !names[want.Name] {
+			continue
+		}
+		q := wire.Configure{Settings: want.Settings.Full, Run: id, RunDir: dir}
+		c.configs[want.Name] = q
+		group.Go(func() error {
+			d, err := h.Describe(ctx, want.Name)
+			if err != nil {
+				return err
+			}
+			if err := host.CheckVersion(d, want.Constraint); err != nil {
+				return fmt.Errorf("%s: %w", want.Pos, err)
+			}
+			p, err := h.Start(ctx, want.Name, q)
+			if err != nil {
+				return err
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.plugins[want.Name] = p
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		c.stop()
+		return nil, usage(err)
+	}
+	return c, nil
+}
+
+// stop ends the plugins, all at once.
+func (c *crew) stop() {
+	var group sync.WaitGroup
+	for _, p := range c.plugins {
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+			defer cancel()
+			_ = p.Close(ctx) // it is killed when it does not end by itself
+		})
+	}
+	group.Wait()
+}
+
+// Description and Planner make a crew a plan.Plugins.
+func (c *crew) Description(name string) (*schema.Description, error) {
+	return c.host.Describe(context.Background(), name)
+}
+
+func (c *crew) Planner(name string) (plan.Planner, error) {
+	p := c.plugins[name]
+	if p == nil {
+		return nil, fmt.Errorf("plugin %s was not started", name)
+	}
+	return p, nil
+}
+
+// runner adapts a started plugin to what a run needs.
+type runner struct{ *host.Plugin }
+
+func (r runner) Session(ctx context.Context) (run.Session, error) {
+	return r.Plugin.Session(ctx)
+}
+
+// planning names the plugins that planning talks to: those with targets and faults.
+func planning(s *scenario.Scenario) map[string]bool {
+	names := map[string]bool{}
+	for _, e := range s.Experiments {
+		for _, step := range e.Steps {
+			if step.Target != nil {
+				names[step.Plugin], names[step.Target.Plugin] = true, true
+			}
+		}
+	}
+	return names
+}
+
+// everything names all plugins of a scenario.
+func everything(s *scenario.Scenario) map[string]bool {
+	names := map[string]bool{}
+	for _, p := range s.Plugins {
+		names[p.Name] = true
+	}
+	return names
+}
+
+// build plans, and turns what is wrong into the right exit code.
+func build(ctx context.Context, s *scenario.Scenario, c *crew, seed int64, policy *plan.Policy) (*plan.Plan, error) {
+	workdir, err := os.Getwd()
+	if err != nil {
+		return nil, usage(fmt.Errorf("plan: %w", err))
+	}
+	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy})
+	var problems plan.Problems
+	switch {
+	case errors.As(err, &problems):
+		return nil, usage(problems)
+	case err != nil:
+		return nil, &exitError{exitUsage, fmt.Errorf("plan: %w", err)}
+	}
+	return p, nil
+}
+
+// gitCommit is the commit of the scenario's folder, with "-dirty" when the folder
+// has changes; empty without git or a repository. It is a note in the report: any
+// failure means that there is none.
+func gitCommit(ctx context.Context, path string) string {
+	dir := path
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		dir = filepath.Dir(path)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	git := func(args ...string) (string, error) {
+		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	commit, err := git("rev-parse", "HEAD")
+	if err != nil {
+		return ""
+	}
+	if changes, err := git("status", "--porcelain", "--", "."); err == nil && changes != "" {
+		commit += "-dirty"
+	}
+	return commit
+}
+
+// engine says who runs, for the journal.
+func engine() journal.Engine {
+	e := journal.Engine{Version: version(), PID: os.Getpid()}
+	e.Host, _ = os.Hostname()
+	if u, err := user.Current(); err == nil {
+		e.User = u.Username
+	}
+	return e
+}
+
+// used pins the plugins of a run for its journal. What is sensitive in settings was
+// refused by the loader, but the redacted form is what is written all the same.
+func (c *crew) used() []journal.PluginUsed {
+	var out []journal.PluginUsed
+	for _, want := range c.scenario.Plugins {
+		p := c.plugins[want.Name]
+		if p == nil {
+			continue
+		}
+		u := journal.PluginUsed{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Path: p.Path}
+		if len(want.Settings.Redacted) > 0 {
+			u.Settings = json.RawMessage(want.Settings.Redacted)
+		}
+		out = append(out, u)
+	}
+	return out
+}

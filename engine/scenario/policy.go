@@ -1,0 +1,139 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Policy is what the operators of an environment allow there, whatever a scenario
+// says. It can only tighten: a plan keeps to the scenario's limits and to these.
+//
+//	environment "production" {
+//	  plugins = ["docker", "http"]
+//	  faults  = ["docker_kill"]
+//	  limits { max_targets = 1 }
+//	}
+type Policy struct {
+	Source  string   // the file
+	Plugins []string // allowed; empty: all
+	Faults  []string // allowed types; empty: all
+	Limits  Limits
+}
+
+// LoadPolicy reads the policy of an environment from the *.hcl files of a folder. It
+// returns nil when there is no such folder, or it says nothing about the
+// environment. A policy that cannot be read is an error: nobody may slip through a
+// broken fence.
+func LoadPolicy(dir, environment string) (*Policy, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the policy folder: %w", err)
+	}
+	var found *Policy
+	for _, e := range entries {
+		if e.IsDir() || !strings.HasSuffix(e.Name(), ".hcl") {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		text, err := readBounded(path)
+		if err != nil {
+			return nil, err
+		}
+		p, diags := readPolicy(&source{path: path, text: text}, environment)
+		if diags.HasErrors() {
+			var b strings.Builder
+			_ = diags.Write(&b, 0, false) // a Builder takes everything
+			return nil, fmt.Errorf("the policy in %s cannot be read:\n%s", path, b.String())
+		}
+		switch {
+		case p == nil:
+		case found != nil:
+			return nil, fmt.Errorf("the policy of environment %q is given twice, in %s and %s: keep one of them", environment, found.Source, p.Source)
+		default:
+			found = p
+		}
+	}
+	return found, nil
+}
+
+// readPolicy reads every environment of a file, so that a mistake in any of them is
+// found, and returns the one that was asked for.
+func readPolicy(s *source, environment string) (*Policy, *Diagnostics) {
+	l := &loader{
+		sources:   map[string]*source{s.path: s},
+		said:      map[saying]bool{},
+		functions: &hcl.EvalContext{Functions: functions()},
+	}
+	l.root = l.functions.NewChild()
+	for _, d := range s.parse() {
+		l.add(d)
+	}
+	var found *Policy
+	for _, attr := range s.loose {
+		l.error(attr.NameRange, "Unknown argument", "A policy file has blocks of the form: environment \"name\" { … }.")
+	}
+	for _, b := range s.blocks {
+		if b.Type != "environment" {
+			l.error(b.TypeRange, "Unknown block", "A policy file has blocks of the form: environment \"name\" { … }.%s", l.didYouMean(b.Type, []string{"environment"}))
+			continue
+		}
+		if len(b.Labels) != 1 {
+			l.error(b.TypeRange, "Wrong number of labels", "The block is written: environment \"name\" { … }.")
+			continue
+		}
+		p := l.policy(b)
+		if b.Labels[0] != environment {
+			continue
+		}
+		if found != nil {
+			l.error(b.DefRange(), "Second policy", "Environment %q has a policy in this file already. Keep one of the two.", environment)
+		}
+		found = p
+		found.Source = s.path
+	}
+	return found, &Diagnostics{list: l.diags, sources: l.sources}
+}
+
+func (l *loader) policy(b *hclsyntax.Block) *Policy {
+	a := l.args(b, "an environment block", l.root)
+	a.only([]string{"plugins", "faults"}, []string{"limits"})
+	p := &Policy{Plugins: a.names("plugins"), Faults: a.names("faults")}
+	l.scenario = &Scenario{}
+	l.blocks = map[string][]*hclsyntax.Block{}
+	for _, inner := range b.Body.Blocks {
+		l.blocks[inner.Type] = append(l.blocks[inner.Type], inner)
+	}
+	l.loadLimits()
+	p.Limits = l.scenario.Limits
+	return p
+}
+
+// names reads a list of names. An empty one is refused: it would read as "none" and
+// mean "all".
+func (a *args) names(name string) []string {
+	v, ok := a.value(name, cty.List(cty.String))
+	if !ok {
+		return nil
+	}
+	var out []string
+	for it := v.ElementIterator(); it.Next(); {
+		if _, e := it.Element(); !e.IsNull() {
+			out = append(out, e.AsString())
+		}
+	}
+	if len(out) == 0 {
+		a.error(a.rangeOf(name), "Empty list", "Nothing is allowed by an empty list. Leave %s out to allow everything.", name)
+	}
+	return out
+}
