@@ -70,7 +70,7 @@ func (a *args) meant(given string, first, second []string) string {
 		return hint
 	}
 	if n := len(first); n > 0 && n <= 12 {
-		return " There is " + anyOf(first) + "."
+		return " It takes " + allOf(first) + "."
 	}
 	return ""
 }

@@ -123,7 +123,7 @@ func (l *loader) collectBlock(b *hclsyntax.Block, known []string) {
 			case "objective":
 				hint = " An objective stands inside a steady_state block."
 			default:
-				hint = " There are " + anyOf(sortedKeys(topLevel)) + "."
+				hint = " The blocks are " + allOf(sortedKeys(topLevel)) + "."
 			}
 		}
 		l.error(b.TypeRange, "Unknown block", "There is no block %q.%s", b.Type, hint)
@@ -152,11 +152,11 @@ func (l *loader) labelled(b *hclsyntax.Block, labels []string) bool {
 		if len(b.Labels) > len(labels) {
 			at = b.LabelRanges[len(labels)]
 		}
-		l.error(at, "Wrong number of labels", "The block has %d labels, and is written: %s { … }.", len(b.Labels), form)
+		l.error(at, "Wrong number of labels", "The block has %s, and is written: %s { … }.", counted(len(b.Labels), "label"), form)
 		return false
 	}
 	for i, label := range b.Labels {
-		if hclsyntax.ValidIdentifier(label) {
+		if validName(label) {
 			continue
 		}
 		hint := ""
@@ -167,6 +167,21 @@ func (l *loader) labelled(b *hclsyntax.Block, labels []string) bool {
 		return false
 	}
 	return true
+}
+
+// validName is hclsyntax.ValidIdentifier, which starts a scanner, after a look at
+// whether the name is a plain one, as nearly all are.
+func validName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+		case i > 0 && (c >= '0' && c <= '9' || c == '_' || c == '-'):
+		default:
+			return hclsyntax.ValidIdentifier(s)
+		}
+	}
+	return s != ""
 }
 
 // asIdentifier makes a name of a text, or nothing.
@@ -218,6 +233,14 @@ func (a *args) single(typ string) *hclsyntax.Block {
 		}
 	}
 	return first
+}
+
+// counted is a number of things in words: "1 label", "2 labels".
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // header is the range that a missing argument is reported at.

@@ -74,15 +74,17 @@ func (l *loader) compileCondition(expr hclsyntax.Expression, ctx *hcl.EvalContex
 		return nil
 	}
 	v, diags := expr.Value(unknown)
-	for _, d := range diags {
-		l.add(d)
-	}
+	l.addEvaluation(diags)
 	if diags.HasErrors() {
 		return nil
 	}
 	v, _ = v.Unmark()
 	if t := v.Type(); t != cty.Bool && t != cty.DynamicPseudoType {
-		l.error(expr.Range(), "Wrong type", "A condition is true or false, and this is %s. Compare it with something, as in: %s < 1.", typeInWords(t), c.source)
+		example := " < 1"
+		if t == cty.String {
+			example = ` == "web"`
+		}
+		l.error(expr.Range(), "Wrong type", "A condition is true or false, and this is %s. Compare it with something, as in: %s%s.", typeInWords(t), c.source, example)
 		return nil
 	}
 	if v.IsKnown() {
@@ -113,7 +115,7 @@ func (l *loader) readsField(c *condition, t hcl.Traversal, fields []schema.Attri
 		slices.Sort(names)
 		hint := l.didYouMean(name, names)
 		if hint == "" {
-			hint = " There is " + anyOf(names) + "."
+			hint = " It has " + allOf(names) + "."
 		}
 		l.error(at, "Unknown field", "The %s of %s has no field %q.%s", c.stream, of, name, hint)
 		return false
@@ -131,7 +133,7 @@ func (l *loader) comparable(c *condition, unknown *hcl.EvalContext) bool {
 	ok := true
 	diags := hclsyntax.VisitAll(c.expr, func(n hclsyntax.Node) hcl.Diagnostics {
 		e, is := n.(*hclsyntax.BinaryOpExpr)
-		if !is || e.Op != hclsyntax.OpEqual && e.Op != hclsyntax.OpNotEqual {
+		if !is {
 			return nil
 		}
 		a, wrongA := e.LHS.Value(unknown)
@@ -140,6 +142,13 @@ func (l *loader) comparable(c *condition, unknown *hcl.EvalContext) bool {
 			return nil // reported when the whole is evaluated, or a variable of a for
 		}
 		x, y := a.Type(), b.Type()
+		if x == cty.Number && l.isDuration(e.RHS, b) || y == cty.Number && l.isDuration(e.LHS, a) {
+			ok = false
+			return nil
+		}
+		if e.Op != hclsyntax.OpEqual && e.Op != hclsyntax.OpNotEqual {
+			return nil
+		}
 		if x.IsPrimitiveType() && y.IsPrimitiveType() && x != y {
 			l.error(e.SrcRange, "Never equal", "The left side is %s and the right side is %s, so they are never equal.", typeInWords(x), typeInWords(y))
 			ok = false
@@ -149,6 +158,19 @@ func (l *loader) comparable(c *condition, unknown *hcl.EvalContext) bool {
 		return nil
 	})
 	return ok && !diags.HasErrors()
+}
+
+// isDuration reports a duration in quotes where a number belongs.
+func (l *loader) isDuration(e hclsyntax.Expression, v cty.Value) bool {
+	v, _ = v.Unmark()
+	if v.Type() != cty.String || !v.IsKnown() || v.IsNull() || v.AsString() == "0" {
+		return false
+	}
+	if _, _, ok := parseDuration(v.AsString()); !ok {
+		return false
+	}
+	l.error(e.Range(), "Text compared with a number", "Measured times are numbers of seconds. Write duration(%s).", l.text(e.Range()))
+	return true
 }
 
 // possible checks a constant text against the values that a field can have.

@@ -194,9 +194,6 @@ func (d *decoder) attribute(v cty.Value, x *schema.Attribute, at hcl.Range) {
 		d.error(at, "Sensitive value", "The argument %q of %s is written down, so that the fault can be put back after a crash, and cannot take a sensitive value. Name an environment variable or a file that holds it, where the plugin offers that.", x.Name, d.what)
 		return
 	}
-	if marked || x.Sensitive {
-		d.l.keepSecret(v)
-	}
 	inner, kind := x.Type, ""
 	if i := strings.IndexByte(x.Type, '('); i > 0 {
 		kind, inner = x.Type[:i], x.Type[i+1:len(x.Type)-1]
@@ -205,7 +202,7 @@ func (d *decoder) attribute(v cty.Value, x *schema.Attribute, at hcl.Range) {
 	v, _ = v.Unmark()
 	switch kind {
 	case "":
-		d.scalar(v, x, inner, at, secret)
+		d.scalar(v, x, inner, at, secret, fmt.Sprintf("The argument %q", x.Name))
 	case "list":
 		t := v.Type()
 		if !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
@@ -254,14 +251,17 @@ func (d *decoder) element(e cty.Value, x *schema.Attribute, typ string, at hcl.R
 		d.error(at, "Null value", "A value in %q is null. Leave it out.", x.Name)
 		return
 	}
-	d.scalar(e, x, typ, at, secret)
+	d.scalar(e, x, typ, at, secret, fmt.Sprintf("Each value of %q", x.Name))
 }
 
-func (d *decoder) scalar(v cty.Value, x *schema.Attribute, typ string, at hcl.Range, secret bool) {
+func (d *decoder) scalar(v cty.Value, x *schema.Attribute, typ string, at hcl.Range, secret bool, subject string) {
+	if secret {
+		d.l.keepSecret(v)
+	}
 	want := map[string]cty.Type{"string": cty.String, "number": cty.Number, "bool": cty.Bool, "duration": cty.DynamicPseudoType}[typ]
 	c, err := convert.Convert(v, want)
 	if err != nil || !v.Type().IsPrimitiveType() {
-		d.error(at, "Wrong type", "The argument %q is %s, and this is %s.", x.Name, wordsOf(typ), typeInWords(v.Type()))
+		d.error(at, "Wrong type", "%s is %s, and this is %s.", subject, wordsOf(typ), typeInWords(v.Type()))
 		return
 	}
 	switch typ {
@@ -271,14 +271,14 @@ func (d *decoder) scalar(v cty.Value, x *schema.Attribute, typ string, at hcl.Ra
 			if secret {
 				s = redactedText
 			}
-			d.error(at, "Unknown value", "The argument %q is %s, not %q.%s", x.Name, anyOf(x.Enum), s, d.l.didYouMean(s, x.Enum))
+			d.error(at, "Unknown value", "%s is %s, not %q.%s", subject, anyOf(x.Enum), s, d.l.didYouMean(s, x.Enum))
 			return
 		}
 		d.writeJSON(s, secret)
 	case "number":
 		f, _ := c.AsBigFloat().Float64()
 		if math.IsInf(f, 0) {
-			d.error(at, "Number out of range", "The argument %q is too large.", x.Name)
+			d.error(at, "Number out of range", "%s is too large.", subject)
 			return
 		}
 		least, most := x.Min, x.Max
@@ -291,7 +291,7 @@ func (d *decoder) scalar(v cty.Value, x *schema.Attribute, typ string, at hcl.Ra
 			if f > 1 && f <= 100 && most != nil && *most == 1 {
 				hint = fmt.Sprintf(" It is a share: for %s %%, write %s.", shortNumber(f), shortNumber(f/100))
 			}
-			d.error(at, "Number out of range", "The argument %q is %s.%s", x.Name, msg, hint)
+			d.error(at, "Number out of range", "%s is %s.%s", subject, msg, hint)
 			return
 		}
 		d.writeJSON(json.Number(jsonNumber(c)), secret)
@@ -311,7 +311,7 @@ func (d *decoder) scalar(v cty.Value, x *schema.Attribute, typ string, at hcl.Ra
 		if msg := outside(seconds(t), least, x.Max, func(f float64) string {
 			return fmt.Sprintf("%q", plainDuration(time.Duration(f*float64(time.Second))))
 		}); msg != "" {
-			d.error(at, "Duration out of range", "The argument %q is %s.", x.Name, msg)
+			d.error(at, "Duration out of range", "%s is %s.", subject, msg)
 			return
 		}
 		d.writeJSON(plainDuration(t), secret)

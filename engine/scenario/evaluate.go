@@ -29,13 +29,27 @@ func (l *loader) evaluate(expr hclsyntax.Expression, ctx *hcl.EvalContext) (cty.
 		return cty.NilVal, false
 	}
 	v, diags := expr.Value(ctx)
-	for _, d := range diags {
-		l.add(d)
-	}
+	l.addEvaluation(diags)
 	if diags.HasErrors() || !v.IsWhollyKnown() {
 		return cty.NilVal, false
 	}
 	return v, true
+}
+
+// addEvaluation enters what HCL says of an expression, with a suggestion for a
+// function that there is not.
+func (l *loader) addEvaluation(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallUnknownDiagExtra](d); ok {
+			hint := l.didYouMean(call.CalledFunctionName(), sortedKeys(l.functions.Functions))
+			if hint == "" {
+				hint = " Functions are pure: none reads files, the clock or the environment."
+			}
+			l.error(*d.Subject, "Unknown function", "There is no function %q.%s", call.CalledFunctionName(), hint)
+			continue
+		}
+		l.add(d)
+	}
 }
 
 // namesExist checks every name that an expression uses, so that a wrong one gets
@@ -116,7 +130,7 @@ func (l *loader) nameExists(t hcl.Traversal, ctx *hcl.EvalContext, stream string
 				hint = fmt.Sprintf(" A field of what is looked at is written %s.%s; text stands in quotes.", stream, root)
 			}
 		} else if hint == "" {
-			hint = " Values come from " + anyOf(known) + "."
+			hint = " Values come from " + allOf(known) + "."
 		}
 		l.error(at, "Unknown name", "There is nothing named %q.%s", root, hint)
 		return false

@@ -6,6 +6,7 @@ import (
 	"time"
 	_ "time/tzdata" // windows name time zones, and small images have no database of them
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -44,9 +45,13 @@ func (l *loader) loadWindow(b *hclsyntax.Block) Window {
 	w := Window{To: 24 * time.Hour, Zone: time.UTC, Pos: place(b.TypeRange)}
 	if v, ok := a.value("days", cty.List(cty.String)); ok {
 		seen := map[time.Weekday]bool{}
-		for it := v.ElementIterator(); it.Next(); {
-			_, e := it.Element()
-			day, ok := l.weekday(a, e)
+		places, _ := b.Body.Attributes["days"].Expr.(*hclsyntax.TupleConsExpr)
+		for i, e := range v.AsValueSlice() {
+			at := a.rangeOf("days")
+			if places != nil && i < len(places.Exprs) {
+				at = places.Exprs[i].Range()
+			}
+			day, ok := l.weekday(a, e, at)
 			if ok && !seen[day] {
 				seen[day] = true
 				w.Days = append(w.Days, day)
@@ -78,8 +83,7 @@ func (l *loader) loadWindow(b *hclsyntax.Block) Window {
 	return w
 }
 
-func (l *loader) weekday(a *args, v cty.Value) (time.Weekday, bool) {
-	at := a.rangeOf("days")
+func (l *loader) weekday(a *args, v cty.Value, at hcl.Range) (time.Weekday, bool) {
 	if v.IsNull() {
 		a.error(at, "Null value", "A day is null. Leave it out.")
 		return 0, false
@@ -96,7 +100,7 @@ func (l *loader) weekday(a *args, v cty.Value) (time.Weekday, bool) {
 	} else {
 		hint = l.didYouMean(name, weekdays)
 	}
-	a.error(at, "Unknown day", "%q is not a day; there is %s.%s", name, anyOf(append(weekdays[1:len(weekdays):len(weekdays)], weekdays[0])), hint)
+	a.error(at, "Unknown day", "%q is not a day; there is %s.%s", name, allOf(append(weekdays[1:len(weekdays):len(weekdays)], weekdays[0])), hint)
 	return 0, false
 }
 

@@ -166,7 +166,7 @@ func (l *loader) offered(b *hclsyntax.Block, kind string) *plugin {
 		}
 	}
 	if len(all) > 0 && (hint == "" || len(all) > 1) && len(all) <= 20 {
-		hint += " It has " + anyOf(all) + "."
+		hint += " It has " + allOf(all) + "."
 	}
 	l.error(b.LabelRanges[0], "Unknown "+kind+" type", "The plugin %q has no %s %q.%s", name, kind, typ, hint)
 	return nil

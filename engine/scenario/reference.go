@@ -181,7 +181,7 @@ func (l *loader) follow(t hcl.Traversal, at hcl.Range, spaces []*namespace) (ref
 	if !to.hasKey[r.key] {
 		hint := l.didYouMean(r.key, to.keys)
 		if hint == "" && len(to.keys) > 0 && len(to.keys) <= 12 {
-			hint = " There is " + anyOf(to.keys) + "."
+			hint = " It has " + allOf(to.keys) + "."
 		}
 		l.error(at, "Unknown instance", "%s.%s has no instance %q.%s", space.root, name, r.key, hint)
 		return reference{}, false
@@ -207,7 +207,7 @@ func (l *loader) nearest(space *namespace, name string) string {
 		}
 	}
 	if len(names) <= 12 {
-		return " There is " + anyOf(names) + "."
+		return " There is " + allOf(names) + "."
 	}
 	return ""
 }

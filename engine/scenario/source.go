@@ -21,7 +21,7 @@ import (
 const (
 	maxFileBytes = 32 << 20
 	maxNesting   = 500
-	chunkBytes   = 64 << 10
+	chunkBytes   = 16 << 10
 )
 
 // source is one file: its text and what it was parsed into.

@@ -27,7 +27,7 @@ func (l *loader) didYouMean(given string, names []string) string {
 // closest returns the name nearest to the one given, or nothing when none is near.
 func closest(given string, names []string) string {
 	low := strings.ToLower(given)
-	best, distance := "", max(1, len(given)/3)+1
+	best, distance := "", max(1, (len(given)+1)/3)+1
 	for _, n := range names {
 		other := strings.ToLower(n)
 		if len(low) >= 3 && strings.HasPrefix(other, low) && distance > 1 {
@@ -44,8 +44,13 @@ func closest(given string, names []string) string {
 	return best
 }
 
-// anyOf lists names for people: `"a", "b" or "c"`.
-func anyOf(names []string) string {
+// anyOf lists names of which one is meant: `"a", "b" or "c"`.
+func anyOf(names []string) string { return list(names, " or ") }
+
+// allOf lists names that there are: `"a", "b" and "c"`.
+func allOf(names []string) string { return list(names, " and ") }
+
+func list(names []string, last string) string {
 	quoted := make([]string, len(names))
 	for i, n := range names {
 		quoted[i] = fmt.Sprintf("%q", n)
@@ -53,7 +58,7 @@ func anyOf(names []string) string {
 	if len(quoted) < 2 {
 		return strings.Join(quoted, "")
 	}
-	return strings.Join(quoted[:len(quoted)-1], ", ") + " or " + quoted[len(quoted)-1]
+	return strings.Join(quoted[:len(quoted)-1], ", ") + last + quoted[len(quoted)-1]
 }
 
 func sortedKeys[V any](m map[string]V) []string {
