@@ -22,6 +22,7 @@ type view struct {
 
 	mu     sync.Mutex
 	folder *judge.Folder
+	names  map[string]string                   // of targets, by identity
 	counts map[string]*judge.ObjectiveProgress // of the phase, ahead of the journal
 	lines  int                                 // of the status on the screen
 	stop   chan struct{}
@@ -34,7 +35,7 @@ const redraw = 200 * time.Millisecond
 func (g *global) newView(p *plan.Plan, id string) *view {
 	v := &view{
 		out: g.process.stdout, live: g.process.stdoutTTY && g.process.getenv("TERM") != "dumb", width: g.process.width,
-		folder: judge.NewFolder(), stop: make(chan struct{}),
+		folder: judge.NewFolder(), names: map[string]string{}, stop: make(chan struct{}),
 	}
 	v.printf("Run %s, seed %d, about %s", id, p.Seed, p.Longest.Round(time.Second))
 	if v.live {
@@ -104,7 +105,12 @@ func (v *view) event(e journal.Event) {
 			v.counts[o.Objective] = &o
 		}
 	}
-	if text := words(e); text != "" {
+	if intent, ok := e.Data.(*journal.FaultIntent); ok {
+		for _, t := range intent.Targets {
+			v.names[t.ID] = t.Name
+		}
+	}
+	if text := v.words(e); text != "" {
 		v.printf("%s  %s", e.Time.Local().Format("15:04:05.000"), text)
 	}
 }
@@ -162,7 +168,7 @@ func (v *view) status() {
 }
 
 // words says an event in one line; empty for those that need none.
-func words(e journal.Event) string {
+func (v *view) words(e journal.Event) string {
 	switch d := e.Data.(type) {
 	case *journal.ExperimentStarted:
 		return "experiment " + d.Experiment
@@ -183,7 +189,7 @@ func words(e journal.Event) string {
 	case *journal.FaultObserved:
 		var parts []string
 		for _, x := range d.Effects {
-			parts = append(parts, x.Target+": "+x.Detail)
+			parts = append(parts, v.names[x.Target]+": "+x.Detail)
 		}
 		return "    seen: " + strings.Join(parts, "; ")
 	case *journal.FaultFailed:
@@ -193,7 +199,7 @@ func words(e journal.Event) string {
 	case *journal.FaultReverted:
 		var parts []string
 		for _, x := range d.Targets {
-			part := fmt.Sprintf("%s %s by %s", x.ID, strings.ReplaceAll(string(x.Outcome), "_", " "), x.By)
+			part := fmt.Sprintf("%s %s by %s", v.names[x.ID], strings.ReplaceAll(string(x.Outcome), "_", " "), x.By)
 			if x.Error != "" {
 				part += ": " + x.Error
 			}
