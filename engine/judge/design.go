@@ -11,12 +11,11 @@ const (
 // Bins counts samples in bins of one second, to see whether bad ones come in
 // bursts. The zero value is empty and ready.
 type Bins struct {
-	origin int64 // start of bin 0, microseconds since the Unix epoch
-	seen   map[int64]*bin
-	bad    int
+	origin  int64         // start of bin 0, microseconds since the Unix epoch
+	seen    map[int64]int // bad samples by bin, of the bins that had any sample
+	bad     int
+	squares int // sum of the squares of the bad counts
 }
-
-type bin struct{ n, bad int }
 
 // Add counts one sample, scheduled at the given time. The first sample's time is
 // where the bins begin.
@@ -26,23 +25,21 @@ func (b *Bins) Add(at time.Time, bad bool) {
 
 func (b *Bins) add(us int64, bad bool) {
 	if b.seen == nil {
-		b.seen = make(map[int64]*bin)
+		b.seen = make(map[int64]int)
 		b.origin = us
 	}
 	k := (us - b.origin) / 1e6
 	if us < b.origin {
 		k-- // division rounds towards zero
 	}
-	c := b.seen[k]
-	if c == nil {
-		c = new(bin)
-		b.seen[k] = c
+	was := b.seen[k]
+	if !bad {
+		b.seen[k] = was
+		return
 	}
-	c.n++
-	if bad {
-		c.bad++
-		b.bad++
-	}
+	b.seen[k] = was + 1
+	b.bad++
+	b.squares += 2*was + 1
 }
 
 // Effect is the design effect D: the variance-to-mean ratio of the bad counts in
@@ -70,9 +67,5 @@ func (b *Bins) early() float64 {
 func (b *Bins) ratio() float64 {
 	n := float64(len(b.seen))
 	mean := float64(b.bad) / n
-	var squares float64
-	for _, c := range b.seen {
-		squares += float64(c.bad) * float64(c.bad) // integers: the order of the sum does not matter
-	}
-	return max((squares-n*mean*mean)/(n-1)/mean, 1)
+	return max((float64(b.squares)-n*mean*mean)/(n-1)/mean, 1)
 }

@@ -90,6 +90,7 @@ func (j *judging) objectives() {
 		if log == nil {
 			log = newSampleLog(o.Probe)
 		}
+		outcomes := log.outcomes(o.Name)
 		tr := trackers{objective: o.Name}
 		var baseline *Tally
 		for _, p := range phaseOrder {
@@ -105,30 +106,30 @@ func (j *judging) objectives() {
 			lo, hi := log.between(span.From, span.To)
 			switch p {
 			case journal.During:
-				tr.during = follow(log, o.Name, c, span.From, lo, hi)
+				tr.during = follow(log, outcomes, c, span.From, lo, hi)
 			case journal.After:
-				tr.after = follow(log, o.Name, c, span.From, lo, hi)
+				tr.after = follow(log, outcomes, c, span.From, lo, hi)
 			}
 			var since *time.Time
 			if p == journal.After && spec.Expect == journal.Recover {
 				at, ok := tr.after.Since()
 				if !ok {
 					r := j.blank(o, p, Inconclusive, "never steady again, so that there is nothing to judge")
-					r.addTally(tally(log, o.Name, lo, hi))
+					r.addTally(tally(log, outcomes, lo, hi))
 					j.e.Objectives = append(j.e.Objectives, r)
 					continue
 				}
 				since = &at
 				lo, _ = log.between(at, span.To)
 			}
-			t := tally(log, o.Name, lo, hi)
+			t := tally(log, outcomes, lo, hi)
 			if p == journal.Baseline {
 				baseline = t
 			}
 			r := j.objective(o, c, p, t)
 			r.From = since
 			if span.Cut {
-				j.cutObjective(&r, o, c, watchOver(log, o.Name, lo, hi, c, baseline, r.Expected))
+				j.cutObjective(&r, o, c, watchOver(log, outcomes, lo, hi, c, baseline, r.Expected))
 			}
 			j.e.Objectives = append(j.e.Objectives, r)
 		}
@@ -136,10 +137,10 @@ func (j *judging) objectives() {
 	}
 }
 
-func follow(log *sampleLog, objective string, c Claim, from time.Time, lo, hi int) *Steady {
+func follow(log *sampleLog, outcomes []byte, c Claim, from time.Time, lo, hi int) *Steady {
 	s := NewSteady(c, from)
 	for i := lo; i < hi; i++ {
-		s.add(log.at[i], log.outcome(objective, i))
+		s.add(log.at[i], Outcome(outcomes[i]))
 	}
 	return s
 }
@@ -152,20 +153,24 @@ func (j *judging) expected(p journal.Phase) bool {
 	return p == journal.During || j.x.spec.Observe > 0 || j.x.spec.Expect == journal.Recover
 }
 
-func tally(log *sampleLog, objective string, lo, hi int) *Tally {
+func tally(log *sampleLog, outcomes []byte, lo, hi int) *Tally {
 	t := new(Tally)
 	for i := lo; i < hi; i++ {
-		t.add(log.at[i], log.outcome(objective, i))
+		t.add(log.at[i], Outcome(outcomes[i]))
 	}
 	return t
 }
 
-func watchOver(log *sampleLog, objective string, lo, hi int, c Claim, baseline *Tally, planned int) *Watch {
+// watchOver asks for a phase that was cut what the watch over it would have said.
+func watchOver(log *sampleLog, outcomes []byte, lo, hi int, c Claim, baseline *Tally, planned int) *Watch {
 	w := NewWatch(c, baseline, planned)
 	for i := lo; i < hi; i++ {
-		w.tally.add(log.at[i], log.outcome(objective, i))
-		if _, stop := w.Stop(); stop {
-			break
+		w.tally.add(log.at[i], Outcome(outcomes[i]))
+		// One look a second, as the run itself would.
+		if i+1 == hi || log.at[i+1]/1e6 != log.at[i]/1e6 {
+			if _, stop := w.Stop(); stop {
+				break
+			}
 		}
 	}
 	return w

@@ -143,12 +143,13 @@ func (l *sampleLog) between(from, to time.Time) (lo, hi int) {
 	return lo, max(lo, hi)
 }
 
-// outcome is what sample i is to an objective.
-func (l *sampleLog) outcome(objective string, i int) Outcome {
+// outcomes is what the samples are to an objective; of one that the batches never
+// spoke of, every sample is missing.
+func (l *sampleLog) outcomes(objective string) []byte {
 	if column, ok := l.good[objective]; ok {
-		return Outcome(column[i])
+		return column
 	}
-	return Missing
+	return slices.Repeat([]byte{journal.GoodMissing}, len(l.at))
 }
 
 // maxSeries bounds the length of a series, so that one absurd time in a journal

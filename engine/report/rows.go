@@ -223,7 +223,7 @@ func timesGrid(e *judge.Experiment) grid {
 
 func (g *grid) length(name string, s judge.Span, where string) {
 	switch {
-	case !s.Known:
+	case !s.Known || s.Censored && s.Min < 0.0005:
 	case s.Censored:
 		g.add(name, "more than "+length(s.Min), where)
 	case s.Max < 0.0005:
