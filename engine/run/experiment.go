@@ -326,15 +326,14 @@ func (r *run) after(x *experiment) {
 		if r.stopped != nil {
 			return true, time.Time{}
 		}
-		end := x.revertedAt.Add(max(spec.Observe, spec.RecoverWithin))
+		// Until it is steady: as long as it may take, and the window that would show it.
+		end := x.revertedAt.Add(max(spec.Observe, spec.RecoverWithin+judge.SteadyWindow))
 		if since, ok := x.steadySince(); ok {
 			from := x.revertedAt
 			if spec.Expect == journal.Recover {
 				from = since
 			}
 			end = from.Add(spec.Observe)
-		} else if spec.Expect == journal.Recover {
-			end = x.revertedAt.Add(spec.RecoverWithin)
 		}
 		return r.soonest(x, end)
 	})
