@@ -27,15 +27,15 @@ import (
 	"github.com/docker/docker/client"
 	"go.uber.org/goleak"
 
+	"github.com/faultline-go/faultline/plugins/docker/dockertest"
 	"github.com/faultline-go/faultline/sdk"
-	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
 // lab is a place on the real engine where a test has containers of its own. All of
 // it is removed when the test ends. Tests with a lab run in parallel: most of their
 // time they wait for the engine.
 type lab struct {
-	t       *testing.T
+	t       testing.TB
 	engines *engines
 	engine  *engine
 	mark    string        // value of the label that every container of the test has
@@ -44,18 +44,28 @@ type lab struct {
 
 const labelTest = "faultline.test"
 
+// labels mark what a test makes, and say when anybody may remove it.
+func (l *lab) labels() map[string]string {
+	return map[string]string{
+		labelTest:                l.mark,
+		dockertest.LabelDeadline: strconv.FormatInt(time.Now().Add(30*time.Minute).Unix(), 10),
+	}
+}
+
 func newLab(t *testing.T) *lab {
+	t.Helper()
+	dockertest.Client(t) // needs the engine, and sweeps what killed test programs have left
+	t.Parallel()
+	return labOn(t)
+}
+
+func labOn(t testing.TB) *lab {
 	t.Helper()
 	e := freshEngines(t)
 	x, err := e.current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugintest.Need(t, "docker", func() error {
-		_, err := x.Ping(context.Background())
-		return x.at.explain("ask the engine", err)
-	})
-	t.Parallel()
 	return &lab{t: t, engines: e, engine: x, mark: t.Name() + "-" + rand.Text()[:10], made: new(atomic.Int64)}
 }
 
@@ -120,7 +130,7 @@ func (l *lab) run(options ...option) sdk.Candidate {
 
 func (l *lab) create(options ...option) string {
 	l.t.Helper()
-	c := &container.Config{Image: targetImage(l.t, l.engine), Labels: map[string]string{labelTest: l.mark}}
+	c := &container.Config{Image: targetImage(l.t, l.engine), Labels: l.labels()}
 	h, n := &container.HostConfig{}, &network.NetworkingConfig{}
 	h.NetworkMode = "none"
 	for _, o := range options {
@@ -200,7 +210,7 @@ func (l *lab) must(err error) {
 // eventually waits until something of the engine's own doing has happened.
 func (l *lab) eventually(what string, happened func() bool) {
 	l.t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -216,7 +226,7 @@ func (l *lab) eventually(what string, happened func() bool) {
 func (l *lab) network(subnet string) (name, id string) {
 	l.t.Helper()
 	name = "faultline-test-" + hex.EncodeToString(hash(l.mark + subnet)[:6])
-	o := network.CreateOptions{Labels: map[string]string{labelTest: l.mark}}
+	o := network.CreateOptions{Labels: l.labels()}
 	if subnet != "" {
 		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
 	}
@@ -257,7 +267,7 @@ func prepared[C, U any](l *lab, f sdk.Fault[C, U], target sdk.Candidate, c C) U 
 	return journalled(l.t, p.Undo)
 }
 
-func journalled[U any](t *testing.T, u U) (again U) {
+func journalled[U any](t testing.TB, u U) (again U) {
 	t.Helper()
 	raw, err := json.Marshal(u)
 	if err == nil {
