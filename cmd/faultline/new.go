@@ -6,23 +6,34 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/faultline-go/faultline/engine/scenario"
+	"github.com/faultline-go/faultline/experiments"
 )
 
 func newNew(g *global) *cobra.Command {
-	return &cobra.Command{
+	var from string
+	c := &cobra.Command{
 		Use:   "new FOLDER",
 		Short: "Write a commented starter scenario into a new folder",
 		Long: `new writes FOLDER/FOLDER.hcl: a game day with a probe, a steady state, a target and
-one experiment, which needs only its variables set to run and to conclude.
+one experiment, which needs only its variables set to run and to conclude. With -from
+it writes an experiment of the catalogue instead: ` + strings.Join(experiments.Names(), ", ") + `.
 A file that exists is never overwritten.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			name := filepath.Base(filepath.Clean(args[0]))
 			path := filepath.Join(args[0], name+".hcl")
+			text := scenario.Starter(name)
+			if from != "" {
+				var err error
+				if text, err = experiments.Read(from); err != nil {
+					return usage(err)
+				}
+			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return usage(fmt.Errorf("make folder: %w", err))
 			}
@@ -33,7 +44,7 @@ A file that exists is never overwritten.`,
 			if err != nil {
 				return usage(fmt.Errorf("write scenario: %w", err))
 			}
-			_, err = f.Write(scenario.Starter(name))
+			_, err = f.Write(text)
 			if e := f.Close(); err == nil {
 				err = e
 			}
@@ -44,4 +55,6 @@ A file that exists is never overwritten.`,
 			return nil
 		},
 	}
+	c.Flags().StringVar(&from, "from", "", "an experiment of the catalogue to start from")
+	return c
 }
