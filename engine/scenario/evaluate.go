@@ -56,9 +56,13 @@ func (l *loader) addEvaluation(diags hcl.Diagnostics) {
 // better words than the evaluation would find. stream is the one of sample and
 // candidate that may be used; its fields are checked by the caller.
 func (l *loader) namesExist(expr hclsyntax.Expression, ctx *hcl.EvalContext, stream string) bool {
-	switch expr.(type) {
+	switch e := expr.(type) { // most arguments are constants, and name nothing
 	case *hclsyntax.LiteralValueExpr:
 		return true
+	case *hclsyntax.TemplateExpr:
+		if e.IsStringLiteral() {
+			return true
+		}
 	}
 	ok := true
 	for _, t := range expr.Variables() {
