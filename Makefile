@@ -31,3 +31,7 @@ generate: ## code made from plugin.proto
 
 clean:
 	rm -rf bin
+
+bench: build ## figures beside their floors and peers; asserts nothing
+	$(GO) run ./contrib/bench -bin bin
+	$(GO) test -run '^$$' -bench . -benchtime 3x ./plugins/docker
