@@ -188,6 +188,7 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 	err = run.Do(ctx, run.Options{
 		Run: id, Epoch: w.Epoch(), Plan: p, Journal: w, Plugins: plugins, Used: crew.used(), Engine: engine(),
 		Restart:  crew.restart,
+		Lock:     store.LockResources,
 		Watch:    view.event,
 		Progress: view.progress,
 	})
