@@ -1,0 +1,83 @@
+package scenario
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func policyDir(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestLoadPolicy(t *testing.T) {
+	dir := policyDir(t, map[string]string{
+		"a.hcl": "environment \"staging\" {\n  limits { max_targets = 5 }\n}",
+		"b.hcl": `environment "production" {
+  plugins = ["docker", "http"]
+  faults  = ["docker_kill"]
+  limits {
+    max_targets   = 1
+    max_percent   = 10
+    keep_per_zone = 2
+    window {
+      days  = ["tue"]
+      hours = "09:00-16:00"
+      zone  = "Europe/Berlin"
+    }
+  }
+}`,
+		"notes.txt": "not a policy",
+	})
+	p, err := LoadPolicy(dir, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Source != filepath.Join(dir, "b.hcl") || len(p.Plugins) != 2 || len(p.Faults) != 1 ||
+		p.Limits.MaxTargets != 1 || p.Limits.MaxPercent != 10 || p.Limits.KeepPerZone != 2 || len(p.Limits.Windows) != 1 {
+		t.Errorf("policy is %+v", p)
+	}
+	if p, err := LoadPolicy(dir, "staging"); err != nil || p.Limits.MaxTargets != 5 || p.Plugins != nil {
+		t.Errorf("staging: %+v, %v", p, err)
+	}
+	if p, err := LoadPolicy(dir, "lab"); err != nil || p != nil {
+		t.Errorf("an environment without a policy: %+v, %v", p, err)
+	}
+	if p, err := LoadPolicy(filepath.Join(dir, "none"), "production"); err != nil || p != nil {
+		t.Errorf("no folder: %+v, %v", p, err)
+	}
+}
+
+// A policy that is not understood must stop the run, also where the mistake is in
+// another environment: its author meant to forbid something.
+func TestBrokenPolicy(t *testing.T) {
+	for name, c := range map[string]struct{ text, says string }{
+		"syntax":   {`environment "x" {`, "cannot be read"},
+		"block":    {`enviroment "x" {}`, `did you mean "environment"`},
+		"argument": {`environment "x" { fault = ["a"] }`, `"faults"`},
+		"limit":    {"environment \"x\" {\n  limits { max_target = 1 }\n}", `"max_targets"`},
+		"empty":    {`environment "x" { plugins = [] }`, "Nothing is allowed"},
+		"label":    {`environment {}`, "environment \"name\""},
+		"loose":    {`faults = []`, "environment \"name\""},
+		"twice":    {"environment \"production\" {}\nenvironment \"production\" {}", "already"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := LoadPolicy(policyDir(t, map[string]string{"p.hcl": c.text}), "production")
+			if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(c.says)) {
+				t.Errorf("error %v does not say %q", err, c.says)
+			}
+		})
+	}
+	dir := policyDir(t, map[string]string{"a.hcl": `environment "production" {}`, "b.hcl": `environment "production" {}`})
+	if _, err := LoadPolicy(dir, "production"); err == nil || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("two files for one environment: %v", err)
+	}
+}
