@@ -1,0 +1,235 @@
+package plugintest
+
+import (
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/faultline-go/faultline/sdk/arbiter"
+	"github.com/faultline-go/faultline/sdk/wire"
+)
+
+// These checks run the plugin as real processes, and end them.
+
+func (k *kit) spawn(t *testing.T) *process {
+	t.Helper()
+	return spawn(t, k.Plugin.Name, configured(t, []Option{WithSettings(k.Settings)}))
+}
+
+// spawnIn starts a plugin in a run folder that another one has used.
+func (k *kit) spawnIn(t *testing.T, dir arbiter.Dir) *process {
+	t.Helper()
+	return spawn(t, k.Plugin.Name, options{settings: k.Settings, dir: dir})
+}
+
+// Another process reverts while the one that injected still lives: it has nothing but
+// the record, and the first one must accept what the other has done.
+func (k *kit) revertNeedsOnlyTheRecord(t *testing.T) {
+	dir := runDir(t)
+	first, l := k.spawnIn(t, dir), k.born(t, 1)
+	l.prepare(first)
+	l.inject(first)
+	l.settled(k.spawnIn(t, dir), "Revert in another process")
+	first.stdin.Close()
+	if !first.endsWithin(k.Timeout) {
+		t.Fatal("the plugin does not end, though another process has put its fault back")
+	}
+	l.untouched("after the end of the process that had injected")
+}
+
+func (k *kit) crashBeforeInject(t *testing.T) {
+	dir := runDir(t)
+	first, l := k.spawnIn(t, dir), k.born(t, 1)
+	l.prepare(first)
+	first.kill()
+	l.settled(k.spawnIn(t, dir), "Revert after a crash before Inject")
+}
+
+func (k *kit) crashAfterInject(t *testing.T) {
+	dir := runDir(t)
+	first, l := k.spawnIn(t, dir), k.born(t, 1)
+	l.prepare(first)
+	l.inject(first)
+	first.kill()
+	l.settled(k.spawnIn(t, dir), "Revert after a crash behind Inject")
+}
+
+// crashPoints are the parts of a call's usual time at which its process is killed.
+var crashPoints = []float64{0, 0.2, 0.4, 0.6, 0.8, 0.95}
+
+func (k *kit) crashDuringInject(t *testing.T) {
+	long := k.usual(t, func(l *life, p *process) func() error {
+		return func() error { _, err := l.tryInject(p, l.order()); return err }
+	})
+	for _, part := range crashPoints {
+		after := time.Duration(part * float64(long))
+		dir := runDir(t)
+		first, l := k.spawnIn(t, dir), k.born(t, 1)
+		l.prepare(first)
+		killDuring(first, after, func() { _, _ = l.tryInject(first, l.order()) })
+		l.settled(k.spawnIn(t, dir), "Revert after a crash "+after.String()+" into Inject")
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func (k *kit) crashDuringRevert(t *testing.T) {
+	long := k.usual(t, func(l *life, p *process) func() error {
+		l.inject(p)
+		return func() error { _, err := l.tryRevert(p, false); return err }
+	})
+	for _, part := range crashPoints {
+		after := time.Duration(part * float64(long))
+		dir := runDir(t)
+		first, l := k.spawnIn(t, dir), k.born(t, 1)
+		l.prepare(first)
+		l.inject(first)
+		killDuring(first, after, func() { _, _ = l.tryRevert(first, false) })
+		l.settled(k.spawnIn(t, dir), "Revert after a crash "+after.String()+" into Revert")
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// usual measures how long a call takes: the median of three.
+func (k *kit) usual(t *testing.T, of func(*life, *process) func() error) time.Duration {
+	t.Helper()
+	p := k.spawn(t)
+	var took []time.Duration
+	for range 3 {
+		l := k.born(t, 1)
+		l.prepare(p)
+		call := of(l, p)
+		at := time.Now()
+		if err := call(); err != nil {
+			t.Fatal(err)
+		}
+		took = append(took, time.Since(at))
+		l.settled(p, "Revert")
+	}
+	slices.Sort(took)
+	return took[1]
+}
+
+// killDuring begins a call and kills the process some time later.
+func killDuring(p *process, after time.Duration, call func()) {
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		call()
+	}()
+	<-time.After(after)
+	p.kill()
+	<-returned
+}
+
+// alone has a plugin process hold a fault, takes something away from it, and waits
+// until it has put back by itself.
+func (k *kit) alone(t *testing.T, what string, take func(*process)) (*life, *process) {
+	t.Helper()
+	p, l := k.spawn(t), k.born(t, 1)
+	l.prepare(p)
+	l.inject(p)
+	take(p)
+	l.comesBack("after " + what)
+	return l, p
+}
+
+// comesBack waits until the targets are as they were. They may be in between for a
+// while, where neither Bitten nor State know what to say.
+func (l *life) comesBack(when string) {
+	l.t.Helper()
+	if !l.eventually(func() bool {
+		for i, c := range l.targets {
+			if is, err := l.Bitten(c); is || err != nil {
+				return false
+			}
+			if l.State == nil {
+				continue
+			}
+			if now, err := l.State(c); err != nil || now != l.before[i] {
+				return false
+			}
+		}
+		return true
+	}) {
+		l.untouched(l.Timeout.String() + " " + when)
+	}
+}
+
+func (k *kit) lostStream(t *testing.T) {
+	l, p := k.alone(t, "the session broke", func(p *process) { p.hangUp() })
+	if all, err := l.tryInject(p, l.order()); err == nil {
+		t.Errorf("the plugin injects a fault again whose lease has ended: %+v", all)
+	}
+}
+
+func (k *kit) lostInput(t *testing.T) {
+	_, p := k.alone(t, "standard input ended", func(p *process) { p.stdin.Close() })
+	if !p.endsWithin(k.Timeout) {
+		t.Error("the plugin does not end after its standard input has")
+	}
+}
+
+func (k *kit) terminated(t *testing.T) {
+	_, p := k.alone(t, "SIGTERM", func(p *process) { _ = p.cmd.Process.Signal(syscall.SIGTERM) })
+	if !p.endsWithin(k.Timeout) {
+		t.Error("the plugin does not end after SIGTERM")
+	}
+}
+
+func (k *kit) notRenewed(t *testing.T) {
+	const ttl = time.Second
+	p, l := k.spawn(t), k.born(t, 1)
+	l.prepare(p)
+	lost := p.renew(t, l.fault, ttl/4)
+	q := l.order()
+	q.TTL = ttl
+	l.injectAs(p, q)
+	if lost() {
+		t.Error("a lease was lost though it was renewed")
+	}
+	l.comesBack("after the lease ran out")
+	if again := p.renew(t, l.fault, ttl/4); !again() {
+		t.Error("a lease that has run out was renewed")
+	}
+}
+
+// renew keeps a lease until the returned function is called, which says whether it
+// had ended by then. It asks at least once after the lease could be known.
+func (p *process) renew(t *testing.T, fault string, every time.Duration) (stop func() (lost bool)) {
+	t.Helper()
+	enough, last := make(chan struct{}), make(chan bool, 1)
+	ask := func(n int64) bool {
+		if err := p.session.Renew(wire.Renewal{Sequence: n, Leases: []wire.Lease{Lease(fault)}}); err != nil {
+			t.Errorf("renew: %v", err)
+			return true
+		}
+		event, err := p.session.Next()
+		if err != nil {
+			t.Errorf("renew: %v", err)
+			return true
+		}
+		return slices.Contains(event.Lost, fault)
+	}
+	go func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for n := int64(1); ; n++ {
+			select {
+			case <-enough:
+				last <- ask(n)
+				return
+			case <-tick.C:
+				ask(n) // lost as long as it is not injected
+			}
+		}
+	}()
+	return func() bool {
+		close(enough)
+		return <-last
+	}
+}

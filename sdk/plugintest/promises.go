@@ -1,0 +1,365 @@
+package plugintest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"reflect"
+	"runtime"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/faultline-go/faultline/sdk/schema"
+	"github.com/faultline-go/faultline/sdk/wire"
+)
+
+// These checks run the plugin inside the test's own process.
+
+func (k *kit) here(t *testing.T) *here {
+	t.Helper()
+	return serveHere(t, k.Plugin, WithSettings(k.Settings), func(o *options) { o.closing = k.Timeout })
+}
+
+func (k *kit) descriptionIsComplete(t *testing.T, d *schema.Description) {
+	raw, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back schema.Description
+	if err := json.Unmarshal(raw, &back); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(&back, d) {
+		t.Errorf("the description does not survive JSON:\n%+v\n%+v", *d, back)
+	}
+	for what, text := range map[string]string{"the plugin's version": d.Version, "the plugin's doc": d.Doc, "the fault's doc": k.desc.Doc} {
+		if text == "" {
+			t.Errorf("%s is empty", what)
+		}
+	}
+	for _, a := range k.desc.Config.Attributes {
+		if a.Doc == "" {
+			t.Errorf("argument %s has no doc", a.Name)
+		}
+	}
+}
+
+func (k *kit) prepareChangesNothing(t *testing.T) {
+	p, l := k.here(t), k.born(t, 1)
+	first := l.prepare(p)[0].Undo
+	l.untouched("after Prepare")
+	second := l.prepare(p)[0].Undo
+	l.untouched("after a second Prepare")
+	same := k.SameUndo
+	if same == nil {
+		same = sameJSON
+	}
+	if !same(first, second) {
+		t.Errorf("two Prepares of one target return different undo records (if they mean the same, say so with Case.SameUndo)\n%s\n%s", first, second)
+	}
+	if _, any := l.observe(p); any {
+		t.Error("Observe says that the fault bites before it was injected")
+	}
+}
+
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y any
+	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+		return bytes.Equal(a, b)
+	}
+	return reflect.DeepEqual(x, y)
+}
+
+func (k *kit) irreversibleIsRefused(t *testing.T) {
+	refusing := *k
+	refusing.AcceptIrreversible = false
+	p, l := k.here(t), refusing.born(t, 1)
+	all, err := l.tryPrepare(p)
+	if err != nil {
+		t.Fatalf("Prepare failed: %v", err)
+	}
+	for _, r := range all {
+		if r.Err == "" {
+			t.Error("Prepare of an irreversible fault succeeded although the scenario does not accept it")
+		}
+	}
+	l.untouched("after a refused Prepare")
+}
+
+func (k *kit) bites(t *testing.T) {
+	p, l := k.here(t), k.born(t, 1)
+	l.prepare(p)
+	l.inject(p)
+	if !l.eventually(func() bool { all, _ := l.observe(p); return all }) {
+		t.Error("the fault is in the target, but Observe does not say that it bites")
+	}
+}
+
+func (k *kit) bitesAndIsPutBack(t *testing.T) { k.wholeLife(t, 1) }
+func (k *kit) severalTargets(t *testing.T)    { k.wholeLife(t, 2) }
+
+func (k *kit) wholeLife(t *testing.T, targets int) {
+	p, l := k.here(t), k.born(t, targets)
+	l.prepare(p)
+	l.inject(p)
+	if !l.eventually(func() bool { all, _ := l.observe(p); return all }) {
+		t.Error("the fault is in the target, but Observe does not say that it bites")
+	}
+	l.settled(p, "Revert")
+	if _, any := l.observe(p); any {
+		t.Error("Observe says that the fault still bites after Revert")
+	}
+}
+
+func (k *kit) revertIsIdempotent(t *testing.T) {
+	p, l := k.here(t), k.born(t, 1)
+	l.prepare(p)
+	l.inject(p)
+	l.settled(p, "Revert")
+	l.revert(p, "the second Revert", true)
+	l.untouched("after the second Revert")
+}
+
+func (k *kit) revertWithoutInject(t *testing.T) {
+	p, l := k.here(t), k.born(t, 1)
+	l.prepare(p)
+	l.revert(p, "Revert without Inject", false)
+	l.untouched("after Revert without Inject")
+}
+
+func (k *kit) scanTellsTheTruth(t *testing.T) {
+	p, l := k.here(t), k.born(t, 1)
+	l.prepare(p)
+	if f := l.scan(p); f != nil {
+		t.Errorf("Scan finds %+v before Inject", *f)
+	}
+	l.inject(p)
+	switch f := l.scan(p); {
+	case f == nil:
+		t.Error("Scan finds nothing while the fault is in the target")
+	case f.Kind != "marked" && f.Kind != "still_matches_undo":
+		t.Errorf("Scan's finding is of kind %q, which there is not", f.Kind)
+	}
+	l.settled(p, "Revert")
+	if f := l.scan(p); f != nil {
+		t.Errorf("Scan still finds %+v after Revert", *f)
+	}
+}
+
+// scan returns what is found of this fault. Findings that name neither a fault nor a
+// target may be of somebody else on the same machine: they count only while nothing
+// else is running, which a test cannot know, and are left out.
+func (l *life) scan(p caller) *wire.Finding {
+	l.t.Helper()
+	ctx, cancel := l.call()
+	defer cancel()
+	all, err := p.Scan(ctx, []wire.Known{{Type: l.Type, Fault: l.fault, Targets: l.undos}})
+	if err != nil {
+		l.t.Fatalf("Scan failed: %v", err)
+	}
+	for _, f := range all {
+		if f.Fault == l.fault || f.Target == l.targets[0].ID {
+			return &f
+		}
+	}
+	return nil
+}
+
+// A call's context ends soon after the call began: it has to return, whatever it was
+// doing, and Revert has to put things right afterwards.
+func (k *kit) callsEndWithTheirContext(t *testing.T) {
+	p, l := k.here(t), k.born(t, 1)
+	l.prepare(p)
+	config := asJSON(t, k.Config)
+	revert := wire.Revert{Lease: Lease(l.fault), Type: k.Type, By: "plugintest", Targets: l.undos, Again: true}
+	for _, call := range []struct {
+		name string
+		make func(context.Context) error
+	}{
+		{"Prepare", func(ctx context.Context) error {
+			return p.server.Prepare(ctx, wire.Prepare{Type: k.Type, Config: config, Targets: l.targets, AcceptIrreversible: k.AcceptIrreversible},
+				func(wire.Prepared) error { return nil })
+		}},
+		{"Inject", func(ctx context.Context) error {
+			return p.server.Inject(ctx, l.order(), func(wire.Injected) error { return nil })
+		}},
+		{"Observe", func(ctx context.Context) error {
+			return p.server.Observe(ctx, wire.Observe{Type: k.Type, Config: config, Targets: l.undos}, func(wire.Observed) error { return nil })
+		}},
+		{"Scan", func(ctx context.Context) error {
+			return p.server.Scan(ctx, []wire.Known{{Type: k.Type, Fault: l.fault, Targets: l.undos}}, func(wire.Finding) error { return nil })
+		}},
+		{"Revert", func(ctx context.Context) error {
+			return p.server.Revert(ctx, revert, func(wire.Reverted) error { return nil })
+		}},
+	} {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		returned := make(chan struct{})
+		go func() {
+			_ = call.make(ctx) // that it fails is its right
+			close(returned)
+		}()
+		<-ctx.Done()
+		cancel()
+		select {
+		case <-returned:
+		case <-time.After(k.Prompt):
+			t.Errorf("%s did not return within %s of its context's end", call.name, k.Prompt)
+			select {
+			case <-returned:
+			case <-time.After(k.Timeout):
+				t.Fatalf("%s does not return at all", call.name)
+			}
+		}
+	}
+	l.settled(p, "Revert after calls that were cancelled")
+}
+
+func (k *kit) targetIsGone(t *testing.T) {
+	if k.Destroy == nil {
+		t.Skip("Case.Destroy is not given")
+	}
+	p := k.here(t)
+	t.Run("before Prepare", func(t *testing.T) {
+		l := k.born(t, 1)
+		k.Destroy(t, l.targets[0])
+		all, err := l.tryPrepare(p)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("Prepare: %d results, %v", len(all), err)
+		}
+		if !all[0].Gone {
+			t.Errorf("Prepare of a target that is gone does not return sdk.ErrGone: it said %q", all[0].Err)
+		}
+	})
+	t.Run("before Inject", func(t *testing.T) {
+		l := k.born(t, 1)
+		l.prepare(p)
+		k.Destroy(t, l.targets[0])
+		all, err := l.tryInject(p, l.order())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("Inject: %d results, %v", len(all), err)
+		}
+		if !all[0].Gone {
+			t.Errorf("Inject into a target that is gone does not return sdk.ErrGone: it said %q", all[0].Err)
+		}
+		l.putRight(p)
+	})
+	t.Run("before Revert", func(t *testing.T) {
+		l := k.born(t, 1)
+		l.prepare(p)
+		l.inject(p)
+		k.Destroy(t, l.targets[0])
+		l.putRight(p)
+	})
+}
+
+// putRight reverts a fault whose target is not what it was: nothing can fail any
+// more, and nothing is left.
+func (l *life) putRight(p caller) {
+	l.t.Helper()
+	all, err := l.tryRevert(p, false)
+	if err != nil {
+		l.t.Errorf("Revert of a target that is gone failed: %v", err)
+	}
+	for _, r := range all {
+		if r.Residue {
+			l.t.Errorf("Revert of a target that is gone says that something is left: %s, %s", r.Outcome, r.Proof)
+		}
+	}
+}
+
+func (k *kit) anotherIncarnation(t *testing.T) {
+	if k.Replace == nil {
+		t.Skip("Case.Replace is not given")
+	}
+	p := k.here(t)
+	t.Run("before Inject", func(t *testing.T) {
+		l := k.born(t, 1)
+		l.prepare(p)
+		k.Replace(t, l.targets[0])
+		l.before = l.states()
+		all, err := l.tryInject(p, l.order())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("Inject: %d results, %v", len(all), err)
+		}
+		if all[0].Err == "" {
+			t.Error("Inject did not notice that the target is another incarnation than the one Prepare saw")
+		}
+		l.untouched("after Inject was refused")
+		l.putRight(p)
+		l.untouched("after the Revert of the refused Inject")
+	})
+	t.Run("before Revert", func(t *testing.T) {
+		l := k.born(t, 1)
+		l.prepare(p)
+		l.inject(p)
+		k.Replace(t, l.targets[0])
+		l.before = l.states()
+		l.putRight(p)
+		l.untouched("after the Revert of a fault whose target was replaced")
+	})
+}
+
+// A goroutine has to leak in most lives to be called a leak: pools and the like grow
+// once.
+const (
+	leakLives = 6
+	leaks     = 4
+)
+
+// calm waits until goroutines stop ending, and counts them.
+func calm() int {
+	least := runtime.NumGoroutine()
+	for same := 0; same < 20; same++ {
+		<-time.After(10 * time.Millisecond)
+		if n := runtime.NumGoroutine(); n < least {
+			least, same = n, 0
+		}
+	}
+	return least
+}
+
+func (k *kit) leavesNothingRunning(t *testing.T) {
+	p := k.here(t)
+	once := func(t *testing.T) {
+		l := k.born(t, 1)
+		l.prepare(p)
+		l.inject(p)
+		l.observe(p)
+		l.settled(p, "Revert")
+		l.scan(p)
+	}
+	t.Run("the first life", once)
+	before, known := calm(), goleak.IgnoreCurrent()
+	for range leakLives {
+		t.Run("another life", once)
+	}
+	if !eventually(2*time.Second, func() bool { return runtime.NumGoroutine() < before+leaks }) {
+		t.Errorf("%d lives of the fault left %d goroutines: %v", leakLives, runtime.NumGoroutine()-before, goleak.Find(known))
+	}
+	if k.StartsTarget || k.desc.Reversibility == schema.SelfHealing {
+		return
+	}
+	other := k.spawn(t)
+	l := k.born(t, 1)
+	l.prepare(other)
+	l.inject(other)
+	l.settled(other, "Revert")
+	other.stdin.Close()
+	if !other.endsWithin(k.Timeout) {
+		t.Fatal("the plugin does not end when its engine has gone and nothing is held")
+	}
+	var left []string
+	if !eventually(2*time.Second, func() bool {
+		found, err := other.leftovers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = found
+		return len(left) == 0
+	}) {
+		t.Errorf("the plugin left processes behind (Case.StartsTarget allows that): %v", left)
+	}
+}
