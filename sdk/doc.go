@@ -28,4 +28,8 @@
 // []float64 or map[string]string. The same tags describe a target's match block
 // and a plugin's settings. Undo records are structs that encoding/json can carry;
 // they never hold a secret, only a reference to one.
+//
+// Package plugintest puts a fault through its whole contract, on real targets and with
+// real crashes, in one call; sdk/internal/lamp is the smallest whole plugin with its
+// test.
 package sdk
