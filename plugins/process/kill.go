@@ -16,7 +16,7 @@ import (
 // killConfig is the body of a process_kill block.
 type killConfig struct {
 	Signal    string         `hcl:"signal" default:"SIGKILL" enum:"SIGKILL|SIGTERM|SIGINT|SIGQUIT|SIGHUP|SIGABRT|SIGSEGV" doc:"The signal that ends it."`
-	EndWithin time.Duration  `hcl:"end_within" default:"5s" min:"100ms" max:"5m" doc:"How long it may take to end after the signal; the fault fails when it has not ended by then."`
+	EndWithin time.Duration  `hcl:"end_within" default:"5s" min:"100ms" max:"5m" doc:"How long it may take to end after the signal; then SIGKILL follows."`
 	Restart   *restartConfig `hcl:"restart,block" doc:"How it comes back."`
 }
 
@@ -36,6 +36,7 @@ type killUndo struct {
 var processKill = sdk.Fault[killConfig, killUndo]{
 	Type: "process_kill",
 	Doc: "Ends a process with a signal, and starts it again afterwards. " +
+		"A process that has not ended within end_within gets SIGKILL, so that it is certain that it is dead. " +
 		"A killed process does not come back by itself, so the scenario says who brings it back: " +
 		"`restart { command = [...] }` runs a command, `restart { supervisor = true }` waits for the supervisor that it has anyway. " +
 		"With neither, nothing does, and the fault is refused unless the scenario says irreversible = \"accept\". " +
@@ -45,7 +46,7 @@ var processKill = sdk.Fault[killConfig, killUndo]{
 	Hold:          sdk.HoldJournal,
 	Reversibility: sdk.Reversible,
 	Requires:      []string{"Linux 5.3", "the target's user or root"},
-	Settle:        5 * time.Second,
+	Settle:        time.Second,
 	RevertTime:    revertTime,
 
 	Check:   func(c killConfig) error { return c.Restart.check() },
@@ -79,8 +80,13 @@ func prepareKill(_ context.Context, t sdk.PrepareTarget, c killConfig) (out sdk.
 	return sdk.Prepared[killUndo]{Undo: u, Incarnation: p.String(), Resources: []string{p.resource()}}, nil
 }
 
-// injectKill returns when the process is dead. The signal may still be at work when
-// time runs out: the error then wraps the context's, and Settle covers the rest.
+// killTime is how long SIGKILL may take: a process that waits for a disk dies only
+// when the disk has answered.
+const killTime = 3 * time.Second
+
+// injectKill returns when the process is dead. One that takes its time over a signal
+// is killed for certain in the end, also when the injection is called off: it might
+// die later otherwise, when everybody believes that it was spared.
 func injectKill(ctx context.Context, c killConfig, u killUndo) error {
 	h, err := u.Process.open()
 	if err != nil {
@@ -90,10 +96,18 @@ func injectKill(ctx context.Context, c killConfig, u killUndo) error {
 	if err := h.send(unix.SignalNum(c.Signal)); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.EndWithin)
+	patient, cancel := context.WithTimeout(ctx, c.EndWithin)
 	defer cancel()
-	if err := h.waitDead(ctx); err != nil {
-		return fmt.Errorf("after %s: %w", c.Signal, err)
+	if err := h.waitDead(patient); err == nil {
+		return nil
+	}
+	if err := h.send(unix.SIGKILL); err != nil && !errors.Is(err, sdk.ErrGone) {
+		return err
+	}
+	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+	defer cancel()
+	if err := h.waitDead(final); err != nil {
+		return fmt.Errorf("after %s and SIGKILL: %w", c.Signal, err)
 	}
 	return nil
 }

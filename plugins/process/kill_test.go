@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -410,13 +411,29 @@ func TestKillOfTheDeaf(t *testing.T) {
 	p := begin(t, "deaf", token(t))
 	restart := map[string]any{"command": []string{os.Args[0], "play", "deaf", p.token}}
 	h := b.prepare("process_kill", map[string]any{"signal": "SIGTERM", "end_within": "100ms", "restart": restart}, b.serving(p.token))
-	if i := h.inject(); !strings.Contains(i.Err, "SIGTERM") || i.Gone {
-		t.Errorf("injected %+v", i)
+	h.mustInject()
+	<-p.ended
+	h.revert(sdk.PutBack)
+}
+
+// An injection that is called off half-way leaves a process that is dead or alive, and
+// not one that dies later.
+func TestKillCalledOff(t *testing.T) {
+	b := newBench(t)
+	p := begin(t, "deaf", token(t))
+	restart := map[string]any{"command": []string{os.Args[0], "play", "deaf", p.token}}
+	h := b.prepare("process_kill", map[string]any{"restart": restart}, b.serving(p.token))
+	var u killUndo
+	if err := json.Unmarshal(h.prepared.Undo, &u); err != nil {
+		t.Fatal(err)
 	}
-	if o := h.observe(); o.Bites {
-		t.Errorf("observed %+v", o)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := processKill.Inject(ctx, killConfig{Signal: "SIGTERM", EndWithin: time.Minute}, u); err != nil {
+		t.Fatal(err)
 	}
-	h.revert(sdk.AlreadyGone)
+	<-p.ended
+	h.revert(sdk.PutBack)
 }
 
 func TestKillAfterReboot(t *testing.T) {

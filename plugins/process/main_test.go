@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/plugintest"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 		play(os.Args[2], os.Args[3], append(os.Args[4:], "")[0])
 		return
 	}
-	os.Exit(m.Run())
+	plugintest.Main(m, plugin())
 }
 
 // lifetime bounds how long a played process can outlive a test that lost it.
@@ -136,22 +137,28 @@ func writeWhole(path, text string) {
 }
 
 // token is unlike that of any other test, or run of the tests.
-func token(t *testing.T) string {
+func token(t testing.TB) string {
 	return fmt.Sprintf("%s-%d-%d", t.Name(), os.Getpid(), time.Now().UnixNano())
 }
 
 // part is a played process.
 type part struct {
-	t     *testing.T
+	t     testing.TB
 	cmd   *exec.Cmd
 	token string
 	ended chan struct{}
 }
 
 // begin starts a part and waits until it is up.
-func begin(t *testing.T, name, token string, more ...string) *part {
+func begin(t testing.TB, name, token string, more ...string) *part {
+	t.Helper()
+	return beginIn(t, "", name, token, more...)
+}
+
+func beginIn(t testing.TB, dir, name, token string, more ...string) *part {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"play", name, token}, more...)...)
+	cmd.Dir = dir
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +202,7 @@ func (p *part) kill() {
 }
 
 // having lists the live processes with a token on their command line.
-func having(t *testing.T, token string) []process {
+func having(t testing.TB, token string) []process {
 	t.Helper()
 	all, err := processes()
 	if err != nil {
@@ -213,7 +220,7 @@ func having(t *testing.T, token string) []process {
 }
 
 // endAll ends what a test started by way of a restart.
-func endAll(t *testing.T, token string) {
+func endAll(t testing.TB, token string) {
 	for _, p := range having(t, token) {
 		if h, err := p.open(); err == nil {
 			h.send(syscall.SIGKILL)
