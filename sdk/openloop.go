@@ -15,7 +15,7 @@ import (
 // answer, and counts latency from that time: a stalled system cannot hide behind
 // requests that were never sent.
 const (
-	flushEvery = 50 * time.Millisecond  // how long a sample waits for its batch
+	flushEvery = 20 * time.Millisecond  // how long a sample waits for its batch
 	lateness   = 100 * time.Millisecond // a sample sent later than this, or than one interval, is missing
 	spare      = 4                      // samples under way beyond what interval and timeout make
 
