@@ -59,7 +59,7 @@ func TestOpenLoopSendsAtExactTimes(t *testing.T) {
 		q := wire.Probe{Interval: 100 * time.Millisecond, Timeout: time.Second, Start: time.Now().Add(time.Second)}
 		var mu sync.Mutex
 		var sent []time.Duration
-		l := listen(t, q, 3*time.Second, func(ctx context.Context) Sample {
+		l := listen(t, q, 2990*time.Millisecond, func(ctx context.Context) Sample {
 			mu.Lock()
 			n := len(sent)
 			sent = append(sent, time.Since(q.Start))
