@@ -80,7 +80,7 @@ func (s *Store) ids() ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if e.IsDir() && runID.MatchString(e.Name()) {
+		if e.IsDir() && isRunID(e.Name()) {
 			ids = append(ids, e.Name())
 		}
 	}
