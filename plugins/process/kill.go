@@ -65,7 +65,7 @@ func prepareKill(_ context.Context, t sdk.PrepareTarget, c killConfig) (out sdk.
 	if err != nil {
 		return out, err
 	}
-	u := killUndo{Process: p.incarnation, Name: p.name(), Key: p.key(), Parent: p.parent, Session: p.session, PIDFile: p.pidFile}
+	u := killUndo{Process: p.incarnation, Name: p.label(), Key: p.key(), Parent: p.parent, Session: p.session, PIDFile: p.pidFile}
 	if u.Identical, err = identical(p.process); err != nil {
 		return out, err
 	}

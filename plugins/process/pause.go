@@ -58,7 +58,7 @@ func preparePause(_ context.Context, t sdk.PrepareTarget, _ pauseConfig) (out sd
 		return out, err
 	}
 	return sdk.Prepared[pauseUndo]{
-		Undo:        pauseUndo{Process: p.incarnation, Name: p.name()},
+		Undo:        pauseUndo{Process: p.incarnation, Name: p.label()},
 		Incarnation: p.String(),
 		Resources:   []string{p.resource()},
 	}, nil

@@ -185,6 +185,15 @@ func byStart(a, b incarnation) int {
 	return a.PID - b.PID
 }
 
+// label is what people call this target: its pid file tells several processes of one
+// program apart.
+func (p named) label() string {
+	if p.pidFile != "" {
+		return strings.TrimSuffix(filepath.Base(p.pidFile), ".pid")
+	}
+	return p.name()
+}
+
 func (p named) candidate() (sdk.Candidate, error) {
 	age, err := p.age()
 	if err != nil {
@@ -192,7 +201,7 @@ func (p named) candidate() (sdk.Candidate, error) {
 	}
 	return sdk.Candidate{
 		ID:          p.id,
-		Name:        fmt.Sprintf("%s (pid %d)", p.name(), p.PID),
+		Name:        fmt.Sprintf("%s (pid %d)", p.label(), p.PID),
 		Incarnation: p.incarnation.String(),
 		Attributes: map[string]any{
 			"pid":         p.PID,

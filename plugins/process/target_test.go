@@ -132,7 +132,7 @@ func TestPIDFile(t *testing.T) {
 		t.Errorf("a pid file without a pid: %v", err)
 	}
 	writeWhole(file, strconv.Itoa(p.pid())+"\nmore lines\n")
-	if found := b.discover(match); len(found) != 1 || found[0].ID != "pidfile:"+file {
+	if found := b.discover(match); len(found) != 1 || found[0].ID != "pidfile:"+file || !strings.HasPrefix(found[0].Name, "web (pid ") {
 		t.Errorf("the pid file names %+v", found)
 	}
 	// A file that is older than the process which has its number now.
