@@ -20,6 +20,9 @@ type Options struct {
 	// VarFiles are files of `name = value` lines (or JSON, by their ending); a later
 	// one wins.
 	VarFiles []string
+	// Recorded are the values that a saved plan was made with (Scenario.Variables), as
+	// JSON. VarFiles win over them, they win over the environment.
+	Recorded map[string]json.RawMessage
 	// Environ looks up an environment variable; FAULTLINE_VAR_x gives variable x.
 	// Nil: there is no environment.
 	Environ func(string) (string, bool)

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -406,17 +407,22 @@ variable "any" { default = null }
 		want map[string]string
 		err  string
 	}{
-		"nothing":        {err: `Variable without a value: The variable "a" has no default`},
-		"environment":    {opts: Options{Environ: look}, want: map[string]string{"a": `"env"`, "n": "1", "l": `["e"]`, "o": `{"x":"dflt","y":2}`, "any": "null"}},
-		"files":          {opts: Options{Environ: look, VarFiles: []string{first, second}}, want: map[string]string{"a": `"file"`, "n": "6", "l": `["f"]`}},
-		"command line":   {opts: Options{VarFiles: []string{first}, Vars: map[string]string{"a": "7", "n": "7", "l": `["x", upper("y")]`}}, want: map[string]string{"a": `"7"`, "n": "7", "l": `["x","Y"]`}},
-		"not a number":   {opts: Options{Vars: map[string]string{"a": "", "n": "seven"}}, err: `The variable "n" is number, and -var n is not`},
-		"not a list":     {opts: Options{Vars: map[string]string{"a": "", "l": "x"}}, err: `-var l gives the variable "l" a value that is not an expression of type list(string)`},
-		"unknown":        {opts: Options{Vars: map[string]string{"a": "", "nn": "1"}}, err: `-var nn sets the variable "nn", which the scenario does not declare. Did you mean "n"?`},
-		"no file":        {opts: Options{VarFiles: []string{dir + "/none"}}, err: "Cannot read a variable file"},
-		"file of blocks": {opts: Options{VarFiles: []string{write("b.fvars", "x {}\n")}}, err: "b.fvars:1: a block; a variable file has lines of the form: name = value"},
-		"broken file":    {opts: Options{VarFiles: []string{write("c.fvars", "token = \"hunter2\n")}}, err: "a variable file has lines of the form"},
-		"deep value":     {opts: Options{Vars: map[string]string{"a": "", "l": strings.Repeat("[", 100_000)}}, err: "not an expression of type"},
+		"nothing":      {err: `Variable without a value: The variable "a" has no default`},
+		"environment":  {opts: Options{Environ: look}, want: map[string]string{"a": `"env"`, "n": "1", "l": `["e"]`, "o": `{"x":"dflt","y":2}`, "any": "null"}},
+		"files":        {opts: Options{Environ: look, VarFiles: []string{first, second}}, want: map[string]string{"a": `"file"`, "n": "6", "l": `["f"]`}},
+		"command line": {opts: Options{VarFiles: []string{first}, Vars: map[string]string{"a": "7", "n": "7", "l": `["x", upper("y")]`}}, want: map[string]string{"a": `"7"`, "n": "7", "l": `["x","Y"]`}},
+		"recorded": {
+			opts: Options{Environ: look, VarFiles: []string{second}, Recorded: map[string]json.RawMessage{"a": []byte(`"plan"`), "n": []byte("4"), "l": []byte(`["p"]`), "any": []byte(`{"k":[1]}`)}},
+			want: map[string]string{"a": `"plan"`, "n": "6", "l": `["p"]`, "any": `{"k":[1]}`},
+		},
+		"recorded no JSON": {opts: Options{Recorded: map[string]json.RawMessage{"a": []byte("{")}}, err: `The saved plan's value of the variable "a" is not JSON`},
+		"not a number":     {opts: Options{Vars: map[string]string{"a": "", "n": "seven"}}, err: `The variable "n" is number, and -var n is not`},
+		"not a list":       {opts: Options{Vars: map[string]string{"a": "", "l": "x"}}, err: `-var l gives the variable "l" a value that is not an expression of type list(string)`},
+		"unknown":          {opts: Options{Vars: map[string]string{"a": "", "nn": "1"}}, err: `-var nn sets the variable "nn", which the scenario does not declare. Did you mean "n"?`},
+		"no file":          {opts: Options{VarFiles: []string{dir + "/none"}}, err: "Cannot read a variable file"},
+		"file of blocks":   {opts: Options{VarFiles: []string{write("b.fvars", "x {}\n")}}, err: "b.fvars:1: a block; a variable file has lines of the form: name = value"},
+		"broken file":      {opts: Options{VarFiles: []string{write("c.fvars", "token = \"hunter2\n")}}, err: "a variable file has lines of the form"},
+		"deep value":       {opts: Options{Vars: map[string]string{"a": "", "l": strings.Repeat("[", 100_000)}}, err: "not an expression of type"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -166,6 +166,18 @@ func (l *loader) givenValues() map[string]given {
 			}
 		}
 	}
+	for name, raw := range l.opts.Recorded {
+		typ, err := ctyjson.ImpliedType(raw)
+		var value cty.Value
+		if err == nil {
+			value, err = ctyjson.Unmarshal(raw, typ)
+		}
+		if err != nil {
+			l.add(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cannot read a recorded variable", Detail: fmt.Sprintf("The saved plan's value of the variable %q is not JSON: %s.", name, err)})
+			continue
+		}
+		all[name] = given{value: value, from: "the saved plan"}
+	}
 	for _, file := range l.opts.VarFiles {
 		values, err := readVarFile(file)
 		if err != nil {
