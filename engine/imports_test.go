@@ -21,7 +21,8 @@ var mayImport = map[string][]string{
 	"engine/judge":    {"engine/journal"},
 	"engine/report":   {"engine/judge", "engine/journal"},
 	"engine/host":     {"sdk/schema", "sdk/wire"},
-	"engine/recover":  {"engine/journal", "engine/judge", "sdk/wire"},
+	"engine/recover":  {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
+	"engine/halt":     {},
 }
 
 // imports lists, for every package of the module, which others of the module its
