@@ -199,6 +199,38 @@ func TestKillRestartedHalfWay(t *testing.T) {
 	}
 }
 
+// What an earlier revert has started dies under the eyes of the next one, which then
+// starts it itself.
+func TestKillRestartedInVain(t *testing.T) {
+	b := newBench(t)
+	p := begin(t, "serve", token(t))
+	h := b.prepare("process_kill", map[string]any{"restart": again(p.token)}, b.serving(p.token)).mustInject()
+	var u killUndo
+	if err := json.Unmarshal(h.prepared.Undo, &u); err != nil {
+		t.Fatal(err)
+	}
+	c, err := u.startOnce(t.Context())
+	if err != nil || c == nil {
+		t.Fatal(c, err)
+	}
+	reverted := make(chan sdk.Reverted)
+	go func() {
+		r, err := revertKill(t.Context(), u)
+		if err != nil {
+			t.Error(err)
+		}
+		reverted <- r
+	}()
+	first := having(t, p.token)
+	endAll(t, p.token)
+	if r := <-reverted; r.Outcome != sdk.PutBack {
+		t.Errorf("reverted %+v", r)
+	}
+	if now := having(t, p.token); len(first) != 1 || len(now) != 1 || now[0].incarnation == first[0].incarnation {
+		t.Errorf("running %+v, before %+v", now, first)
+	}
+}
+
 func TestKillHasManyReverts(t *testing.T) {
 	b := newBench(t)
 	p := begin(t, "serve", token(t))

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -195,7 +196,7 @@ func (p *part) pid() int { return p.cmd.Process.Pid }
 // kill ends the process from outside, as if by accident.
 func (p *part) kill() {
 	p.t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Fatal(err)
 	}
 	<-p.ended
@@ -223,7 +224,9 @@ func having(t testing.TB, token string) []process {
 func endAll(t testing.TB, token string) {
 	for _, p := range having(t, token) {
 		if h, err := p.open(); err == nil {
-			h.send(syscall.SIGKILL)
+			if h.send(syscall.SIGKILL) == nil {
+				h.waitDead(context.Background())
+			}
 			h.close()
 		}
 	}

@@ -43,28 +43,44 @@ func revertKill(ctx context.Context, u killUndo) (sdk.Reverted, error) {
 	if !u.returns() {
 		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the scenario accepted that nothing starts it again"}, nil
 	}
-	var c *child
-	outcome := sdk.AlreadyGone
 	if u.Supervisor {
-		if _, back, err := u.back(); err != nil {
-			return sdk.Reverted{}, err
-		} else if !back {
-			outcome = sdk.PutBack
-		}
-	} else {
-		if c, err = u.startOnce(ctx); err != nil {
-			return sdk.Reverted{}, err
-		}
-		if c != nil {
-			outcome = sdk.PutBack
-		}
+		return u.awaitSupervisor(ctx)
 	}
-	proof, err := u.staysUp(ctx, c)
+	for {
+		c, err := u.startOnce(ctx)
+		if err != nil {
+			return sdk.Reverted{}, err
+		}
+		proof, err := u.staysUp(ctx, c)
+		switch {
+		case errors.Is(err, errVanished):
+			continue // what somebody else had started did not last: now it is our turn
+		case err != nil:
+			return sdk.Reverted{}, err
+		case c == nil:
+			return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: proof}, nil
+		}
+		return sdk.Reverted{Outcome: sdk.PutBack, Proof: proof}, nil
+	}
+}
+
+func (u killUndo) awaitSupervisor(ctx context.Context) (sdk.Reverted, error) {
+	outcome := sdk.AlreadyGone
+	if _, back, err := u.back(); err != nil {
+		return sdk.Reverted{}, err
+	} else if !back {
+		outcome = sdk.PutBack
+	}
+	proof, err := u.staysUp(ctx, nil)
 	if err != nil {
 		return sdk.Reverted{}, err
 	}
 	return sdk.Reverted{Outcome: outcome, Proof: proof}, nil
 }
+
+// errVanished is what staysUp says of a process that was back, and that we had not
+// started, when it goes again.
+var errVanished = errors.New("the process was back and is gone again")
 
 // startOnce starts the process unless it is back, or its start is under way; it
 // then returns no child.
@@ -101,6 +117,8 @@ func (u killUndo) staysUp(ctx context.Context, c *child) (proof string, err erro
 		switch {
 		case err != nil:
 			return "", err
+		case !back && !since.IsZero() && c == nil && !u.Supervisor:
+			return "", errVanished
 		case !back && c.gone() && !u.Supervisor && time.Since(begun) > appear:
 			return "", fmt.Errorf("start %s again: %s%s", u.Name, u.missing(), u.whereToLook())
 		case !back:
