@@ -217,7 +217,7 @@ func TestManyAtOnce(t *testing.T) {
 
 func TestAPluginThatEndsByItself(t *testing.T) {
 	p := start(t, playing(t, "plugin"), wire.Configure{})
-	if _, err := p.Act(t.Context(), "testfile_exit", []byte(`{}`)); !errors.Is(err, wire.ErrGone) {
+	if _, err := p.Act(t.Context(), "testfile_exit", []byte(`{}`)); !errors.Is(err, wire.ErrGone) || !strings.Contains(err.Error(), "exit status 7: I am off") {
 		t.Errorf("the call that ended the plugin: %v", err)
 	}
 	<-p.Done()

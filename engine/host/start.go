@@ -159,6 +159,8 @@ func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
 		},
 		GRPCDialOptions: []grpc.DialOption{
 			grpc.WithIdleTimeout(0),
+			grpc.WithUnaryInterceptor(proc.unary),
+			grpc.WithStreamInterceptor(proc.stream),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
 		},
 	})
