@@ -16,7 +16,7 @@ func newDocs(g *global) *cobra.Command {
 		Use:   "docs TYPE",
 		Short: "Explain a fault, probe, action or target type",
 		Long:  "docs explains a type, such as docker_kill or http, and its arguments, from the plugin's own description.",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "text", "json"); err != nil {
 				return err
@@ -27,11 +27,11 @@ func newDocs(g *global) *cobra.Command {
 			}
 			d, err := h.Describe(c.Context(), schema.PluginOf(args[0]))
 			if err != nil {
-				return usage(err)
+				return err
 			}
 			found := typesOf(d, args[0])
 			if len(found) == 0 {
-				return usage(fmt.Errorf("plugin %s has no type %q; it has: %s", d.Name, args[0], strings.Join(allTypes(d), ", ")))
+				return fmt.Errorf("plugin %s has no type %q; it has: %s", d.Name, args[0], strings.Join(allTypes(d), ", "))
 			}
 			if format == "json" {
 				return writeJSON(c, found)

@@ -27,11 +27,16 @@ standard input and writes standard output.`,
 			if len(args) == 1 && args[0] == "-" {
 				src, err := io.ReadAll(g.process.stdin)
 				if err != nil {
-					return usage(fmt.Errorf("read standard input: %w", err))
+					return fmt.Errorf("read standard input: %w", err)
 				}
 				out, err := g.format("standard input", src)
-				if err != nil {
+				switch {
+				case err != nil:
 					return err
+				case check && !bytes.Equal(src, out):
+					return exit(1)
+				case check:
+					return nil
 				}
 				_, err = c.OutOrStdout().Write(out)
 				return err
@@ -40,7 +45,7 @@ standard input and writes standard output.`,
 			for _, path := range args {
 				files, err := hclFiles(path)
 				if err != nil {
-					return usage(err)
+					return err
 				}
 				for _, f := range files {
 					did, err := g.formatFile(f, check)
@@ -79,7 +84,7 @@ func hclFiles(path string) ([]string, error) {
 func (g *global) format(path string, src []byte) ([]byte, error) {
 	out, diags := scenario.Format(path, src)
 	if diags.HasErrors() {
-		if err := diags.Write(g.process.stderr, g.process.width(), g.process.stderrTTY && g.plainColor()); err != nil {
+		if err := diags.Write(g.process.stderr, g.process.width(), g.errorColor()); err != nil {
 			return nil, err
 		}
 		return nil, exit(exitUsage)
@@ -92,7 +97,7 @@ func (g *global) format(path string, src []byte) ([]byte, error) {
 func (g *global) formatFile(path string, check bool) (changed bool, err error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
-		return false, usage(fmt.Errorf("format: %w", err))
+		return false, fmt.Errorf("format: %w", err)
 	}
 	out, err := g.format(path, src)
 	if err != nil {
@@ -103,11 +108,11 @@ func (g *global) formatFile(path string, check bool) (changed bool, err error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return false, usage(fmt.Errorf("format: %w", err))
+		return false, fmt.Errorf("format: %w", err)
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".fmt-*")
 	if err != nil {
-		return false, usage(fmt.Errorf("format: %w", err))
+		return false, fmt.Errorf("format: %w", err)
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(out)
@@ -121,7 +126,7 @@ func (g *global) formatFile(path string, check bool) (changed bool, err error) {
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		return false, usage(fmt.Errorf("format %s: %w", path, err))
+		return false, fmt.Errorf("format %s: %w", path, err)
 	}
 	return true, nil
 }

@@ -14,18 +14,18 @@ func newHistory(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "List past runs",
-		Args:  cobra.NoArgs,
+		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := formats(format, "table", "json"); err != nil {
 				return err
 			}
 			store, err := journal.OpenRead(g.state())
 			if err != nil {
-				return usage(err)
+				return err
 			}
 			runs, err := store.Runs()
 			if err != nil {
-				return usage(err)
+				return err
 			}
 			if most > 0 && len(runs) > most {
 				runs = runs[len(runs)-most:]

@@ -31,7 +31,9 @@ type process struct {
 	stderrTTY bool
 	width     func() int // of the terminal, in columns; 0: unknown
 
-	// notify hands the signals that ask for an end to the channel, until stop.
+	// notify hands the signals that ask for an end to the channel, until stop. From
+	// then on a reader of our output that goes away is an error of writing, and does
+	// not end the process: a run goes on without it.
 	notify func(chan<- os.Signal) (stop func())
 }
 
@@ -51,6 +53,7 @@ func main() {
 			return w
 		},
 		notify: func(c chan<- os.Signal) func() {
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // unlike ignoring it, plugins do not inherit this
 			signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			return func() { signal.Stop(c) }
 		},

@@ -23,33 +23,37 @@ func newNew(g *global) *cobra.Command {
 one experiment, which needs only its variables set to run and to conclude. With -from
 it writes an experiment of the catalogue instead: ` + strings.Join(experiments.Names(), ", ") + `.
 A file that exists is never overwritten.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			name := filepath.Base(filepath.Clean(args[0]))
+			whole, err := filepath.Abs(args[0]) // "." has a name, too
+			if err != nil {
+				return fmt.Errorf("make folder: %w", err)
+			}
+			name := filepath.Base(whole)
 			path := filepath.Join(args[0], name+".hcl")
 			text := scenario.Starter(name)
 			if from != "" {
 				var err error
 				if text, err = experiments.Read(from); err != nil {
-					return usage(err)
+					return err
 				}
 			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return usage(fmt.Errorf("make folder: %w", err))
+				return fmt.Errorf("make folder: %w", err)
 			}
 			f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 			if errors.Is(err, fs.ErrExist) {
-				return usage(fmt.Errorf("%s exists already: choose another folder", path))
+				return fmt.Errorf("%s exists already: choose another folder", path)
 			}
 			if err != nil {
-				return usage(fmt.Errorf("write scenario: %w", err))
+				return fmt.Errorf("write scenario: %w", err)
 			}
 			_, err = f.Write(text)
 			if e := f.Close(); err == nil {
 				err = e
 			}
 			if err != nil {
-				return usage(fmt.Errorf("write scenario: %w", err))
+				return fmt.Errorf("write scenario: %w", err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "Wrote %s. Set its variables, then:\n  faultline validate %s\n  faultline plan %s\n  faultline run %s\n", path, args[0], args[0], args[0])
 			return nil

@@ -15,7 +15,6 @@ import (
 type planFlags struct {
 	variables
 	seed      int64
-	seedGiven bool
 	policyDir string
 }
 
@@ -37,7 +36,7 @@ func (f *planFlags) newSeed(c *cobra.Command) int64 {
 func (f *planFlags) policy(s *scenario.Scenario) (*plan.Policy, error) {
 	p, err := scenario.LoadPolicy(f.policyDir, s.Environment)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	if p == nil {
 		return nil, nil
@@ -55,7 +54,7 @@ func newPlan(g *global) *cobra.Command {
 everything on a time line. It breaks nothing. With -out the plan is saved, to be
 reviewed and then run with ` + "`faultline run FILE`" + `, which refuses it when its files or
 targets have changed since.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "text", "json"); err != nil {
 				return err
@@ -106,7 +105,7 @@ func showPlan(c *cobra.Command, p *plan.Plan, out, format string) error {
 		return nil
 	}
 	if err := os.WriteFile(out, encoded, 0o600); err != nil {
-		return usage(fmt.Errorf("save plan: %w", err))
+		return fmt.Errorf("save plan: %w", err)
 	}
 	if format != "json" {
 		fmt.Fprintf(c.OutOrStdout(), "\nSaved to %s; run it with `faultline run %s`.\n", out, out)

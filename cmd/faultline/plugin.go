@@ -17,7 +17,7 @@ func newPlugin(g *global) *cobra.Command {
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List the plugins that are found, and what they offer",
-		Args:  cobra.NoArgs,
+		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := formats(format, "table", "json"); err != nil {
 				return err

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +17,7 @@ import (
 )
 
 func newRecover(g *global) *cobra.Command {
-	var dryRun bool
+	var dryRun, guard bool
 	var format string
 	c := &cobra.Command{
 		Use:   "recover [RUN ...]",
@@ -28,16 +30,21 @@ of the state folder. A fault that cannot be undone never stops the others.`,
 			if err := formats(format, "text", "json"); err != nil {
 				return err
 			}
-			if dryRun {
+			switch {
+			case guard && len(args) == 1:
+				return g.guard(c, args[0])
+			case guard:
+				return errors.New("a guardian guards one run")
+			case dryRun:
 				return g.showOpen(c, args, format)
 			}
 			store, err := journal.Open(g.state())
 			if err != nil {
-				return usage(err)
+				return err
 			}
 			runs, err := pending(store, args)
 			if err != nil {
-				return usage(err)
+				return err
 			}
 			results, err := g.recoverAll(c.Context(), store, runs)
 			if err != nil {
@@ -47,6 +54,8 @@ of the state folder. A fault that cannot be undone never stops the others.`,
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would be undone")
+	c.Flags().BoolVar(&guard, guardFlag, false, "sleep until standard input ends, then recover the run if it has no end")
+	_ = c.Flags().MarkHidden(guardFlag) // it was defined on the line above
 	c.Flags().StringVar(&format, "format", "text", "text or json")
 	return c
 }
@@ -111,11 +120,11 @@ func startUsed(ctx context.Context, h *host.Host, u journal.PluginUsed, run, dir
 func (g *global) showOpen(c *cobra.Command, names []string, format string) error {
 	store, err := journal.OpenRead(g.state())
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	runs, err := pending(store, names)
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	type openFault struct {
 		Run     string   `json:"run"`
@@ -127,7 +136,7 @@ func (g *global) showOpen(c *cobra.Command, names []string, format string) error
 	for _, id := range runs {
 		log, err := journal.ReadAll(store.RunDir(id))
 		if err != nil && (log == nil || len(log.Events) == 0) {
-			return usage(err)
+			return err
 		}
 		for _, f := range recover.Open(log.Events) {
 			o := openFault{Run: id, ID: f.Intent.ID, Fault: f.Intent.Fault}
@@ -141,7 +150,7 @@ func (g *global) showOpen(c *cobra.Command, names []string, format string) error
 		return writeJSON(c, open)
 	}
 	for _, o := range open {
-		fmt.Fprintf(c.OutOrStdout(), "%s: would undo %s on %v\n", o.Run, o.Fault, o.Targets)
+		fmt.Fprintf(c.OutOrStdout(), "%s: would undo %s on %s\n", o.Run, o.Fault, strings.Join(o.Targets, ", "))
 	}
 	if len(open) == 0 {
 		fmt.Fprintf(c.OutOrStdout(), "Nothing to undo (%d runs without an end).\n", len(runs))

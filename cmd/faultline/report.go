@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -22,34 +23,39 @@ func newReport(g *global) *cobra.Command {
 		Long: `report judges a run from its journal and writes the report. RUN is a run's name as
 ` + "`faultline history`" + ` lists it, or the path of a run's folder or journal; without it
 the latest run is taken. The exit code is 0 whatever the verdict.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "table", "json", "junit", "markdown"); err != nil {
 				return err
 			}
 			r, err := g.result(args)
 			if err != nil {
-				return usage(err)
+				return err
 			}
-			w := c.OutOrStdout()
-			if out != "" {
-				f, err := os.Create(out)
-				if err != nil {
-					return usage(fmt.Errorf("write report: %w", err))
+			write := func(w io.Writer) error {
+				switch format {
+				case "json":
+					return report.JSON(w, r)
+				case "junit":
+					return report.JUnit(w, r, report.JUnitOptions{Strict: strict})
+				case "markdown":
+					return report.Markdown(w, r)
+				default:
+					return report.Terminal(w, r, g.reportOptions(out == ""))
 				}
-				defer f.Close()
-				w = f
 			}
-			switch format {
-			case "json":
-				return report.JSON(w, r)
-			case "junit":
-				return report.JUnit(w, r, report.JUnitOptions{Strict: strict})
-			case "markdown":
-				return report.Markdown(w, r)
-			default:
-				return report.Terminal(w, r, g.reportOptions(out == ""))
+			if out == "" {
+				return write(c.OutOrStdout())
 			}
+			f, err := os.Create(out)
+			if err != nil {
+				return fmt.Errorf("write report: %w", err)
+			}
+			err = write(f)
+			if e := f.Close(); err == nil {
+				err = e
+			}
+			return err
 		},
 	}
 	c.Flags().StringVar(&format, "format", "table", "table, json, junit or markdown")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,8 @@ const (
 	exitRefused = 7 // nothing was touched: halt, unfinished run, residue, window, policy, plan drift
 )
 
-// exitError ends the program with a code. A message that is empty was shown already.
+// exitError ends the program with a code; any other error ends it with exitUsage. A
+// message that is empty was shown already.
 type exitError struct {
 	code int
 	err  error
@@ -30,9 +32,9 @@ func (e *exitError) Error() string {
 }
 func (e *exitError) Unwrap() error { return e.err }
 
-// usage, refused and shown make the errors that a command returns.
-func usage(err error) error   { return &exitError{exitUsage, err} }
 func refused(err error) error { return &exitError{exitRefused, err} }
+
+// exit ends with a code alone.
 func exit(code int) error {
 	if code == 0 {
 		return nil
@@ -86,7 +88,7 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%w (see `%s -help`)", err, c.CommandPath()))
+		return fmt.Errorf("%w (see `%s -help`)", err, c.CommandPath())
 	})
 	f := root.PersistentFlags()
 	f.StringVar(&g.stateDir, "state-dir", "", "folder of runs, locks and caches (default $FAULTLINE_STATE_DIR, /var/lib/faultline for root, or $XDG_STATE_HOME/faultline)")
@@ -94,17 +96,22 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
 	root.AddCommand(
 		newNew(g), newValidate(g), newFmt(g), newPlan(g), newRun(g), newReport(g), newHistory(g),
-		newRecover(g), newPlugin(g), newDocs(g), newDemo(g), newVersion(g),
+		newRecover(g), newHalt(g), newScan(g), newPlugin(g), newDocs(g), newDemo(g), newVersion(),
 	)
 	return root
 }
 
 // color says whether to write colour to standard output.
 func (g *global) color() bool {
-	return g.process.stdoutTTY && g.plainColor()
+	return g.process.stdoutTTY && g.colorful()
 }
 
-func (g *global) plainColor() bool {
+// errorColor says whether to write colour to standard error.
+func (g *global) errorColor() bool {
+	return g.process.stderrTTY && g.colorful()
+}
+
+func (g *global) colorful() bool {
 	return !g.noColor && g.process.getenv("NO_COLOR") == "" && g.process.getenv("TERM") != "dumb"
 }
 
@@ -126,12 +133,26 @@ func doubleDashes(args []string) []string {
 	return out
 }
 
-// formats checks a -format flag.
-func formats(format string, known ...string) error {
-	for _, k := range known {
-		if format == k {
+// arguments checks how many arguments a command is given.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		problem := ""
+		switch {
+		case len(args) < least:
+			problem = "an argument is missing"
+		case len(args) > most:
+			problem = fmt.Sprintf("%q is one argument too many", args[most])
+		default:
 			return nil
 		}
+		return fmt.Errorf("%s: %s (see `%s -help`)", problem, strings.TrimSuffix(c.UseLine(), " [flags]"), c.CommandPath())
 	}
-	return usage(fmt.Errorf("unknown format %q: use %s", format, strings.Join(known, ", ")))
+}
+
+// formats checks a -format flag.
+func formats(format string, known ...string) error {
+	if slices.Contains(known, format) {
+		return nil
+	}
+	return fmt.Errorf("unknown format %q: use %s", format, strings.Join(known, ", "))
 }

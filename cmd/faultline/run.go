@@ -8,11 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/faultline-go/faultline/engine/host"
+	"github.com/faultline-go/faultline/engine/halt"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/plan"
@@ -37,15 +38,13 @@ func newRun(g *global) *cobra.Command {
 ` + "`faultline plan -out`" + `), asks whether to go on when it has a terminal, runs it, puts
 everything back, and reports. Ctrl-C, SIGTERM and SIGHUP abort the run: everything is
 put back then, too.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			result, err := g.gameDay(c, pathArg(args), &f)
 			if err != nil {
 				return err
 			}
-			if err := report.Terminal(c.OutOrStdout(), result, g.reportOptions(true)); err != nil {
-				return err
-			}
+			g.showResult(result)
 			return exit(result.Exit(f.lenient))
 		},
 	}
@@ -55,16 +54,25 @@ put back then, too.`,
 	return c
 }
 
+// showResult writes the report below the progress. When nobody reads it any more the
+// verdict still decides the exit code.
+func (g *global) showResult(r *judge.Result) {
+	fmt.Fprintln(g.process.stdout)
+	if err := report.Terminal(g.process.stdout, r, g.reportOptions(true)); err != nil && !errors.Is(err, syscall.EPIPE) {
+		fmt.Fprintf(g.process.stderr, "Warning: write the report: %s; `faultline report` shows it again\n", err)
+	}
+}
+
 // gameDay plans and runs what path names, and judges it.
 func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (*judge.Result, error) {
 	ctx := c.Context()
 	saved, err := savedPlan(path)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	seed := f.newSeed(c)
 	if saved != nil {
-		path, seed = saved.Scenario.Source, saved.Seed
+		path, seed, f.recorded = saved.Scenario.Source, saved.Seed, saved.Variables
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(saved.Workdir, path)
 		}
@@ -86,7 +94,10 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (*judge.Res
 	}
 	store, err := journal.Open(g.state())
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
+	}
+	if h, err := halt.Get(store.Dir()); err == nil {
+		return nil, refused(fmt.Errorf("a halt is in force (by %s, %s): %s; `faultline halt -release` ends it; nothing was touched", h.By, h.At.Local().Format(time.DateTime), h.Reason))
 	}
 	if err := nothingPending(store); err != nil {
 		return nil, err
@@ -139,7 +150,7 @@ func savedPlan(path string) (*plan.Plan, error) {
 func nothingPending(store *journal.Store) error {
 	runs, err := recover.Pending(store)
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	if len(runs) == 0 {
 		return nil
@@ -174,8 +185,13 @@ func (g *global) approve(c *cobra.Command, p *plan.Plan, auto bool) error {
 func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, p *plan.Plan, id string) (*judge.Result, error) {
 	w, err := store.Create(id)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
+	guardian, err := g.startGuardian(id, w.Dir())
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	defer guardian.dismiss() // after the run is let go: it may have to take it over
 	defer w.Close()
 	ctx, stop := g.interruptible(ctx)
 	defer stop()
@@ -221,8 +237,8 @@ func (c *crew) restart(ctx context.Context, name string) (run.Plugin, error) {
 	return runner{fresh}, nil
 }
 
-// interruptible ends the context at the first signal that asks for an end; later
-// ones only say that things are being put back.
+// interruptible ends the context at the first signal that asks for an end, or when
+// somebody halts; later signals only say that things are being put back.
 func (g *global) interruptible(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 4)
@@ -241,11 +257,14 @@ func (g *global) interruptible(ctx context.Context) (context.Context, func()) {
 			}
 		}
 	}()
+	go func() {
+		if h, err := halt.Wait(ctx, g.state()); err == nil {
+			cancel(&run.Stop{Cause: "halt", Reason: fmt.Sprintf("halted by %s: %s", h.By, h.Reason)})
+		}
+	}()
 	return ctx, func() {
 		stop()
 		close(done)
 		cancel(nil)
 	}
 }
-
-var _ plan.Planner = (*host.Plugin)(nil)

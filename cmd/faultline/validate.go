@@ -33,7 +33,7 @@ func newValidate(g *global) *cobra.Command {
 		Long: `validate reads the scenario in PATH, a folder or a file (default: the current
 folder), and says everything that is wrong with it. It starts no plugin whose
 description is known already, and touches nothing.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "text", "json"); err != nil {
 				return err

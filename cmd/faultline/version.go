@@ -34,12 +34,12 @@ func version() string {
 	return release + commit + dirty
 }
 
-func newVersion(_ *global) *cobra.Command {
+func newVersion() *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Say the version, and the formats that it speaks",
-		Args:  cobra.NoArgs,
+		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := formats(format, "text", "json"); err != nil {
 				return err

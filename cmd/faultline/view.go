@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
@@ -15,58 +17,106 @@ import (
 
 // view shows a run while it goes on: plain lines for what happens and, on a
 // terminal, a status below them that is drawn anew.
+//
+// The run hands over what there is to show and never waits until it is shown: behind
+// a terminal that was stopped with Ctrl-S, or a reader that does not read, faults end
+// in time all the same.
 type view struct {
 	out   io.Writer
 	live  bool
 	width func() int
 
-	mu     sync.Mutex
-	folder *judge.Folder
-	names  map[string]string                   // of targets, by identity
-	counts map[string]*judge.ObjectiveProgress // of the phase, ahead of the journal
-	lines  int                                 // of the status on the screen
+	mu      sync.Mutex
+	folder  *judge.Folder
+	names   map[string]string                   // of targets, by identity
+	counts  map[string]*judge.ObjectiveProgress // of the phase, ahead of the journal
+	pending []byte                              // lines that are not written yet
+
+	more   chan struct{} // there is something pending
 	stop   chan struct{}
+	drawn  chan struct{} // closed when nothing is written any more
 	closed sync.Once
 }
 
-// redraw is how often the status is drawn.
-const redraw = 200 * time.Millisecond
+const (
+	redraw     = 200 * time.Millisecond // how often the status is drawn
+	mostStatus = 16                     // lines of it: it must fit on the screen
+	lastWrite  = 2 * time.Second        // how long the end of a run waits for the screen
+)
 
 func (g *global) newView(p *plan.Plan, id string) *view {
 	v := &view{
 		out: g.process.stdout, live: g.process.stdoutTTY && g.process.getenv("TERM") != "dumb", width: g.process.width,
-		folder: judge.NewFolder(), names: map[string]string{}, stop: make(chan struct{}),
+		folder: judge.NewFolder(), names: map[string]string{},
+		more: make(chan struct{}, 1), stop: make(chan struct{}), drawn: make(chan struct{}),
 	}
 	v.printf("Run %s, seed %d, about %s", id, p.Seed, p.Longest.Round(time.Second))
-	if v.live {
-		go v.draw()
-	}
+	go v.draw()
 	return v
 }
 
+// draw is the only one that writes; what it cannot write is lost, the journal has it.
 func (v *view) draw() {
-	tick := time.NewTicker(redraw)
-	defer tick.Stop()
-	for {
+	defer close(v.drawn)
+	var tick <-chan time.Time
+	if v.live {
+		ticker := time.NewTicker(redraw)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for lines, last := 0, false; !last; {
 		select {
-		case <-tick.C:
-			v.mu.Lock()
-			v.status()
-			v.mu.Unlock()
+		case <-tick:
+		case <-v.more:
 		case <-v.stop:
-			return
+			last = true
 		}
+		var frame bytes.Buffer
+		if lines > 0 { // take the old status off
+			fmt.Fprintf(&frame, "\x1b[%dA\x1b[J", lines)
+			lines = 0
+		}
+		v.mu.Lock()
+		frame.Write(v.pending)
+		v.pending = nil
+		if v.live && !last {
+			for _, l := range v.status() {
+				frame.WriteString(l + "\n")
+				lines++
+			}
+		}
+		v.mu.Unlock()
+		_, _ = v.out.Write(frame.Bytes())
 	}
 }
 
-// close takes the status off the screen.
+// close writes what is pending and takes the status off the screen.
 func (v *view) close() {
-	v.closed.Do(func() {
-		close(v.stop)
-		v.mu.Lock()
-		v.wipe()
-		v.mu.Unlock()
-	})
+	v.closed.Do(func() { close(v.stop) })
+	select {
+	case <-v.drawn:
+	case <-time.After(lastWrite):
+	}
+}
+
+// printf adds a line. The caller holds the lock, or is the only one yet.
+func (v *view) printf(format string, args ...any) {
+	v.pending = append(v.pending, printable(fmt.Sprintf(format, args...))+"\n"...)
+	select {
+	case v.more <- struct{}{}:
+	default: // it is known
+	}
+}
+
+// printable replaces what would move the cursor or worse: names and details come
+// from plugins, and from what they look at.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // progress counts samples as they come, ahead of the journal.
@@ -115,34 +165,21 @@ func (v *view) event(e journal.Event) {
 	}
 }
 
-// printf writes a line above the status.
-func (v *view) printf(format string, args ...any) {
-	v.wipe()
-	fmt.Fprintf(v.out, format+"\n", args...)
-	v.status()
-}
-
-// wipe takes the status off the screen.
-func (v *view) wipe() {
-	if v.live && v.lines > 0 {
-		fmt.Fprintf(v.out, "\x1b[%dA\x1b[J", v.lines)
-		v.lines = 0
-	}
-}
-
-// status draws where the run is: the phase with its elapsed time, each objective's
+// status says where the run is: the phase with its elapsed time, each objective's
 // good share, the active faults.
-func (v *view) status() {
-	if !v.live {
-		return
-	}
-	v.wipe()
+func (v *view) status() []string {
 	p := v.folder.Progress()
 	if p.Phase == "" {
-		return
+		return nil
 	}
 	elapsed := time.Since(p.Since).Truncate(100 * time.Millisecond)
-	lines := []string{fmt.Sprintf("%s: %s %s of %s", p.Experiment, p.Phase, elapsed, p.Planned)}
+	lines := []string{fmt.Sprintf("%s: %s %s", p.Experiment, p.Phase, elapsed)}
+	if p.Planned > 0 {
+		lines[0] += fmt.Sprintf(" of %s", p.Planned)
+	}
+	for _, f := range p.Faults {
+		lines = append(lines, fmt.Sprintf("  on: %s on %s, %s", f.Name, strings.Join(f.Targets, ", "), time.Since(f.Since).Truncate(100*time.Millisecond)))
+	}
 	for _, o := range p.Objectives {
 		c := v.counts[o.Objective]
 		if c == nil {
@@ -154,17 +191,18 @@ func (v *view) status() {
 		}
 		lines = append(lines, line)
 	}
-	for _, f := range p.Faults {
-		lines = append(lines, fmt.Sprintf("  on: %s on %s, %s", f.Name, strings.Join(f.Targets, ", "), time.Since(f.Since).Truncate(100*time.Millisecond)))
+	if more := len(lines) - mostStatus; more > 0 {
+		lines = append(lines[:mostStatus-1], fmt.Sprintf("  … and %d more", more+1))
 	}
 	width := v.width()
-	for _, l := range lines {
-		if r := []rune(l); width > 0 && len(r) >= width {
-			l = string(r[:width-1])
+	for i, l := range lines {
+		if r := []rune(printable(l)); width > 0 && len(r) >= width {
+			lines[i] = string(r[:width-1])
+		} else {
+			lines[i] = string(r)
 		}
-		fmt.Fprintln(v.out, l)
 	}
-	v.lines = len(lines)
+	return lines
 }
 
 // words says an event in one line; empty for those that need none.
@@ -189,9 +227,9 @@ func (v *view) words(e journal.Event) string {
 	case *journal.FaultObserved:
 		var parts []string
 		for _, x := range d.Effects {
-			parts = append(parts, v.names[x.Target]+": "+x.Detail)
+			parts = append(parts, v.names[x.Target]+" "+effect(x))
 		}
-		return "    seen: " + strings.Join(parts, "; ")
+		return "    " + strings.Join(parts, "; ")
 	case *journal.FaultFailed:
 		return "    failed: " + d.Error
 	case *journal.FaultAmbiguous:
@@ -227,4 +265,23 @@ func (v *view) words(e journal.Event) string {
 	default:
 		return ""
 	}
+}
+
+// effect says what was seen of a fault at a target.
+func effect(x journal.Effect) string {
+	var text string
+	switch {
+	case x.Error != "":
+		return "cannot be measured: " + x.Error
+	case x.Ended:
+		text = "came back by itself"
+	case x.Bites:
+		text = "is hit"
+	default:
+		text = "is not hit"
+	}
+	if x.Detail != "" {
+		text += ": " + x.Detail
+	}
+	return text
 }

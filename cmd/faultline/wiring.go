@@ -72,6 +72,7 @@ func (g *global) cacheDir() string {
 type variables struct {
 	vars     []string
 	varFiles []string
+	recorded map[string]json.RawMessage // of a saved plan
 }
 
 // load reads a scenario, and shows what is wrong or doubtful with it.
@@ -81,7 +82,7 @@ func (g *global) load(ctx context.Context, path string, v variables, h *host.Hos
 		return nil, err
 	}
 	s, diags := scenario.Load(path, o)
-	if err := diags.Write(g.process.stderr, g.process.width(), g.process.stderrTTY && g.plainColor()); err != nil {
+	if err := diags.Write(g.process.stderr, g.process.width(), g.errorColor()); err != nil {
 		return nil, err
 	}
 	if diags.HasErrors() {
@@ -92,13 +93,13 @@ func (g *global) load(ctx context.Context, path string, v variables, h *host.Hos
 
 func (g *global) loadOptions(ctx context.Context, v variables, h *host.Host) (scenario.Options, error) {
 	o := scenario.Options{
-		Vars: map[string]string{}, VarFiles: v.varFiles, Environ: g.process.lookupenv,
+		Vars: map[string]string{}, VarFiles: v.varFiles, Recorded: v.recorded, Environ: g.process.lookupenv,
 		Describe: func(name string) (*schema.Description, error) { return h.Describe(ctx, name) },
 	}
 	for _, text := range v.vars {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return o, usage(fmt.Errorf("-var %q: write it as name=value", text))
+			return o, fmt.Errorf("-var %q: write it as name=value", text)
 		}
 		o.Vars[name] = value
 	}
@@ -147,7 +148,7 @@ func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, names ma
 	}
 	if err := group.Wait(); err != nil {
 		c.stop()
-		return nil, usage(err)
+		return nil, err
 	}
 	return c, nil
 }
@@ -207,21 +208,18 @@ func everything(s *scenario.Scenario) map[string]bool {
 	return names
 }
 
-// build plans, and turns what is wrong into the right exit code.
+// build plans.
 func build(ctx context.Context, s *scenario.Scenario, c *crew, seed int64, policy *plan.Policy) (*plan.Plan, error) {
 	workdir, err := os.Getwd()
 	if err != nil {
-		return nil, usage(fmt.Errorf("plan: %w", err))
+		return nil, fmt.Errorf("plan: %w", err)
 	}
 	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy})
 	var problems plan.Problems
-	switch {
-	case errors.As(err, &problems):
-		return nil, usage(problems)
-	case err != nil:
-		return nil, &exitError{exitUsage, fmt.Errorf("plan: %w", err)}
+	if err != nil && !errors.As(err, &problems) { // each problem says what it is about
+		err = fmt.Errorf("plan: %w", err)
 	}
-	return p, nil
+	return p, err
 }
 
 // gitCommit is the commit of the scenario's folder, with "-dirty" when the folder
