@@ -52,7 +52,8 @@ const (
 // targetSet is what became of a target block.
 type targetSet struct {
 	passed, picked []schema.Candidate
-	problem        string // why nothing could be picked
+	zones          map[string]string // of passed, by id
+	problem        string            // why nothing could be picked
 }
 
 // Build plans a scenario. The error is Problems where the user can mend the
@@ -190,7 +191,10 @@ func discover(ctx context.Context, s *scenario.Scenario, plugins Plugins, seed i
 			continue
 		}
 		passed, picked, err := choose(t, seed, found[i])
-		set := targetSet{passed: passed, picked: picked}
+		set := targetSet{passed: passed, picked: picked, zones: map[string]string{}}
+		for _, c := range passed {
+			set.zones[c.ID] = attribute(c, ZoneAttribute)
+		}
 		if err != nil {
 			problems.add(t.Pos, fmt.Sprintf("target %s cannot be picked: %v", t.Name, err), "Change its `pick`, `match` or `filter`.")
 		} else if len(picked) == 0 {
@@ -271,7 +275,7 @@ func buildStep(s *scenario.Step, sets map[string]targetSet, plugins Plugins) (*S
 		step.Targets = append(step.Targets, Target{Kind: c.Kind, ID: c.ID, Name: c.Name, Zone: attribute(c, ZoneAttribute), Candidate: c})
 	}
 	rounds := (len(step.Targets) + f.Concurrency - 1) / max(f.Concurrency, 1)
-	step.Target, step.Discovered, step.Lease = s.Target.Name, len(set.passed), s.Lease
+	step.Target, step.Discovered, step.Lease, step.ZoneOf = s.Target.Name, len(set.passed), s.Lease, set.zones
 	step.Hold, step.Reversibility, step.AcceptIrreversible = f.Hold, f.Reversibility, s.AcceptIrreversible
 	step.Settle = time.Duration(f.SettleMS) * time.Millisecond
 	step.RevertBudget = time.Duration(rounds) * time.Duration(f.RevertMS) * time.Millisecond

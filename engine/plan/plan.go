@@ -119,7 +119,8 @@ type Step struct {
 	RevertBudget       time.Duration        `json:"revert_budget_ns,omitempty"` // targets ÷ concurrency × time a target
 	AcceptIrreversible bool                 `json:"accept_irreversible,omitempty"`
 
-	Full json.RawMessage `json:"-"`
+	ZoneOf map[string]string `json:"-"` // by id, of everything that the target block discovered
+	Full   json.RawMessage   `json:"-"`
 }
 
 // Target is a target that was picked. Its identity is the logical one, so that a

@@ -19,6 +19,9 @@ type experiment struct {
 	began  time.Time // scheduled time of the first samples
 	guards []*guard
 
+	calls     context.Context // of what can be told to stop: Prepare, Inject, actions
+	stopCalls context.CancelFunc
+
 	measuring     context.Context
 	stopMeasuring context.CancelFunc
 	streams       map[string]*stream
@@ -54,8 +57,9 @@ func (r *run) experiment(p *plan.Experiment) {
 		return
 	}
 	x := newExperiment(p)
+	x.calls, x.stopCalls = context.WithCancel(r.life)
 	r.now = x
-	defer func() { r.now = nil }()
+	defer func() { x.stopCalls(); r.now = nil }()
 	r.record(&journal.ExperimentStarted{Experiment: name})
 	if p.Skip != "" {
 		r.record(&journal.ExperimentEnded{Experiment: name, Ending: journal.NoTargets, Reason: p.Skip})
@@ -92,6 +96,13 @@ func newExperiment(p *plan.Experiment) *experiment {
 		x.steps = append(x.steps, &step{plan: &p.Steps[i]})
 	}
 	return x
+}
+
+// fails notes what went wrong in the tool or a plugin; the first one is the reason.
+func (x *experiment) fails(format string, args ...any) {
+	if x.problem == "" {
+		x.problem = fmt.Sprintf(format, args...)
+	}
 }
 
 // notRun says why an experiment is left out: the run stops, or an experiment that
@@ -214,14 +225,11 @@ func (r *run) passBaseline(x *experiment) bool {
 
 // soonest waits for a time and for the samples scheduled before it.
 func (r *run) soonest(x *experiment, end time.Time) (bool, time.Time) {
-	ok, again := x.measured(end)
+	ok, again := r.measured(x, end)
 	for _, g := range x.guards {
 		if _, at := g.check(time.Now()); !at.IsZero() && at.Before(again) {
 			again = at
 		}
-	}
-	if now := time.Now(); !ok && again.Before(now) {
-		again = now.Add(time.Millisecond)
 	}
 	return ok, again
 }
@@ -291,7 +299,7 @@ func (r *run) beginDuring(x *experiment, at time.Time) {
 // proven asks whether an objective is proven broken while the fault is on.
 func (r *run) proven(x *experiment) {
 	faults := func(s *step) bool { return s.plan.Kind == scenario.FaultStep && s.state != done }
-	if x.early != nil || r.stopped != nil || !slices.ContainsFunc(x.steps, faults) {
+	if x.early != nil || r.stopping(x) != "" || !slices.ContainsFunc(x.steps, faults) {
 		return
 	}
 	for _, o := range x.plan.Spec.Objectives {
@@ -309,9 +317,18 @@ func (r *run) proven(x *experiment) {
 	}
 }
 
-// after measures whether and when the system is steady again.
-func (r *run) after(x *experiment) {
-	spec := x.plan.Spec
+// afterLastFault begins the phase after the faults as soon as the last of them is
+// verified gone, whatever actions still go on.
+func (r *run) afterLastFault(x *experiment) {
+	why := r.stopping(x)
+	if x.steady != nil || x.injectedAt.IsZero() || len(x.plan.Spec.Faults) == 0 || why != "" && why != "early_stop" {
+		return
+	}
+	for _, s := range x.steps {
+		if s.plan.Kind == scenario.FaultStep && s.state != done {
+			return
+		}
+	}
 	x.steady = map[string]*judge.Steady{}
 	for name, o := range x.claims {
 		s := judge.NewSteady(judge.ClaimOf(o, journal.After, true), x.revertedAt)
@@ -321,6 +338,11 @@ func (r *run) after(x *experiment) {
 		x.steady[name] = s
 	}
 	r.enter(x, journal.After)
+}
+
+// after measures whether and when the system is steady again.
+func (r *run) after(x *experiment) {
+	spec := x.plan.Spec
 	r.until(func() (bool, time.Time) {
 		r.watchGuards(x)
 		if r.stopped != nil {

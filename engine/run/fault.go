@@ -17,6 +17,8 @@ const (
 	observeTimeout = 10 * time.Second
 	lookEvery      = 500 * time.Millisecond // between observations of a fault that is in
 	lookShare      = 5                      // and so many times what the last one took
+	// cancelGrace is how long an injection that was told to stop may still be at it.
+	cancelGrace = 5 * time.Second
 	// reservePerTarget is journal space kept for what must be written after an
 	// injection even when the disk is full.
 	reservePerTarget = 4 << 10
@@ -29,12 +31,15 @@ type fault struct {
 	intent    *journal.FaultIntent
 	undo      []wire.Undo
 	unlock    func()
+	called    time.Time // when the injection was asked for
 	in        time.Time // when every target had it
 	until     time.Time // planned end: duration after that
 	deadline  time.Time // of the injection
-	ambiguous bool      // the injection gave no answer
+	late      time.Time // until then an injection without a clear answer may take effect
+	reverting time.Time // when its revert began
 	bites     map[string]bool
-	ended     map[string]bool // the target came back by itself, or was gone before
+	ended     map[string]bool   // the target came back by itself, or was gone before
+	trouble   map[string]string // why a target could not be measured, as recorded
 	observing bool
 	nextLook  time.Time
 }
@@ -51,61 +56,40 @@ func (r *run) inject(x *experiment, s *step) {
 		r.injectFailed(x, s, over)
 		return
 	}
-	plugin, err := r.living(r.life, s.plan.Plugin)
+	plugin, err := r.crew.alive(s.plan.Plugin)
 	if err != nil {
 		r.injectFailed(x, s, err.Error())
 		return
 	}
 	r.start(func() {
-		ctx, cancel := context.WithTimeout(r.life, prepareTimeout)
+		ctx, cancel := context.WithTimeout(x.calls, prepareTimeout)
 		defer cancel()
 		results, err := plugin.Prepare(ctx, s.plan.PrepareRequest())
 		r.send(func() { r.prepared(x, s, plugin, results, err) })
 	})
 }
 
-// overLimit holds the injection against the limits once more: what was planned may
-// take longer than planned, and then be on together with something else.
-func (r *run) overLimit(x *experiment, s *step) string {
-	limit := r.Plan.Limits.MaxTargets
-	if limit == 0 {
-		return ""
-	}
-	touched := map[string]bool{}
-	for _, o := range x.steps {
-		if o == s || o.fault != nil && o.state != done {
-			for _, t := range o.plan.Targets {
-				touched[t.Kind+" "+t.ID] = true
-			}
-		}
-	}
-	if len(touched) > limit {
-		return fmt.Sprintf("%d targets would be touched at once, the limit is max_targets = %d", len(touched), limit)
-	}
-	return ""
-}
-
 // injectFailed ends a fault that was not injected: nothing was touched.
 func (r *run) injectFailed(x *experiment, s *step, why string) {
-	x.problem = fmt.Sprintf("fault %s was not injected: %s", s.plan.Name, why)
-	s.state, s.ended, s.skipped = done, time.Now(), true
+	x.fails("fault %s was not injected: %s", s.plan.Name, why)
+	s.leaveOut()
 }
 
 // prepared takes the undo records and makes the intent. A target that has died by
 // itself is left out: a fact, no error.
 func (r *run) prepared(x *experiment, s *step, plugin Plugin, results []wire.Prepared, err error) {
-	if err != nil {
-		r.injectFailed(x, s, "prepare: "+err.Error())
+	if r.stopping(x) != "" {
+		s.leaveOut() // nothing was touched, and a call that was told to stop is no failure
 		return
 	}
-	if r.stopping(x) != "" {
-		s.state, s.ended, s.skipped = done, time.Now(), true
+	if err != nil {
+		r.injectFailed(x, s, "prepare: "+err.Error())
 		return
 	}
 	r.faultID++
 	f := &fault{
 		id:    fmt.Sprintf("f%03d", r.faultID),
-		bites: map[string]bool{}, ended: map[string]bool{},
+		bites: map[string]bool{}, ended: map[string]bool{}, trouble: map[string]string{},
 	}
 	f.intent = &journal.FaultIntent{
 		ID: f.id, Experiment: x.plan.Spec.Name, Fault: s.plan.Name, Type: s.plan.Type, Plugin: s.plan.Plugin,
@@ -134,7 +118,7 @@ func (r *run) prepared(x *experiment, s *step, plugin Plugin, results []wire.Pre
 		resources = append(resources, p.Resources...)
 	}
 	if len(f.undo) == 0 {
-		s.state, s.ended, s.skipped = done, time.Now(), true // every target is gone: not exercised
+		s.leaveOut() // every target is gone: not exercised
 		return
 	}
 	f.unlock = func() {}
@@ -154,27 +138,30 @@ func (r *run) intend(x *experiment, s *step, f *fault, plugin Plugin) {
 		r.journalFailed(err)
 		r.injectFailed(x, s, "its undo record could not be written: "+err.Error())
 	}
-	if err := r.Journal.Reserve(reserveFixed + int64(len(f.undo))*reservePerTarget); err != nil {
+	if err := r.Journal.Reserve(r.reserveFor(x, f)); err != nil {
 		abandon(err)
 		return
 	}
 	r.flushAll(x)
-	e := r.record(f.intent)
-	if r.journal != nil {
-		abandon(r.journal)
+	e, err := r.Journal.Append(f.intent)
+	if err != nil {
+		abandon(err) // and it is not shown: what is not on record is not begun
 		return
 	}
+	r.show(e)
 	s.fault = f
+	r.announced = append(r.announced, s)
 	r.beginDuring(x, e.Time)
 	r.start(func() {
 		err := r.Journal.Sync()
 		r.send(func() {
 			switch {
 			case err != nil:
-				s.fault = nil
-				abandon(err)
+				r.notInjected(x, s, "error")
+				r.journalFailed(err)
+				x.fails("fault %s was not injected: its undo record could not be written: %v", s.plan.Name, err)
 			case r.stopping(x) != "":
-				r.revert(x, s, r.stopping(x)) // nothing was injected; the record says so
+				r.notInjected(x, s, r.stopping(x))
 			default:
 				r.callInject(x, s, plugin)
 			}
@@ -182,50 +169,110 @@ func (r *run) intend(x *experiment, s *step, f *fault, plugin Plugin) {
 	})
 }
 
+// reserveFor is the journal space that must stay free: for the intent that is about
+// to be written, and for the end of every fault that is on.
+func (r *run) reserveFor(x *experiment, f *fault) int64 {
+	size := int64(reserveFixed)
+	for _, s := range x.steps {
+		if s.fault != nil && s.state != done {
+			size += int64(len(s.fault.undo)) * reservePerTarget
+		}
+	}
+	for _, u := range f.undo {
+		size += reservePerTarget + 2*int64(len(u.Undo))
+	}
+	return size
+}
+
+// notInjected ends a fault whose intent is in the journal and whose injection was
+// never asked for.
+func (r *run) notInjected(x *experiment, s *step, cause string) {
+	e := &journal.FaultReverted{ID: s.fault.id, Cause: cause}
+	for _, u := range s.fault.undo {
+		e.Targets = append(e.Targets, journal.TargetOutcome{
+			ID: u.Target, Outcome: journal.AlreadyGone, By: "engine", Proof: "it was never injected", At: time.Now().UTC(),
+		})
+	}
+	r.ended(x, s, e)
+}
+
 func (r *run) callInject(x *experiment, s *step, plugin Plugin) {
 	f := s.fault
 	s.state = injecting
-	timeout := injectTimeout + s.plan.RevertBudget
-	f.deadline = time.Now().Add(timeout)
+	// Where the plugin would end the lease there is nothing more to wait for.
+	timeout := min(injectTimeout+s.plan.RevertBudget, f.intent.HardEnd-s.plan.Lease/3)
+	f.called = time.Now()
+	f.deadline = f.called.Add(timeout)
 	q := wire.Inject{
 		Lease: f.lease(r.Epoch, r.Run), Type: s.plan.Type, Config: s.plan.Full, Targets: f.undo,
 		TTL: s.plan.Lease, HardEnd: f.intent.HardEnd,
 	}
+	ctx, cancel := context.WithTimeout(x.calls, timeout)
 	r.start(func() {
-		ctx, cancel := context.WithTimeout(r.life, timeout)
 		defer cancel()
 		results, err := plugin.Inject(ctx, q)
 		r.send(func() { r.injected(x, s, results, err) })
 	})
 }
 
-// injected takes an injection's answer. No answer means that it may be in.
+// injected takes an injection's answer. No answer means that it may be in, and a
+// failed one that it may still take effect.
 func (r *run) injected(x *experiment, s *step, results []wire.Injected, err error) {
 	f := s.fault
 	states, failed := f.states(results)
-	switch {
-	case err != nil && (errors.Is(err, wire.ErrGone) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
-		f.ambiguous = true
-		if errors.Is(err, wire.ErrGone) {
-			f.deadline = time.Now() // the plugin goes on with nothing; what it asked of others may
+	now := time.Now()
+	if err == nil && failed == "" {
+		r.record(&journal.FaultActive{ID: f.id, Targets: states})
+		s.state, f.in, f.nextLook = active, now, now
+		f.until = f.in.Add(s.plan.Duration)
+		// An injection that took long must not carry the fault beyond its lease's hard
+		// end, where the plugin would end it.
+		if last := f.called.Add(f.intent.HardEnd - s.plan.Lease/3); f.until.After(last) {
+			f.until = last
 		}
-		r.record(&journal.FaultAmbiguous{ID: f.id, Error: err.Error()})
-		x.problem = fmt.Sprintf("fault %s: no answer to its injection: %v", s.plan.Name, err)
-		r.revert(x, s, "error")
-	case err != nil || failed != "":
+		return
+	}
+	switch why := r.stopping(x); {
+	case errors.Is(err, wire.ErrGone):
+		// The plugin goes on with nothing; what it asked of others may.
+		f.late = now.Add(s.plan.Settle)
+		r.ambiguous(x, s, err)
+	case why != "" && x.calls.Err() != nil:
+		// We told it to stop: neither an answer nor a failure.
+		f.late = earlier(f.deadline, now.Add(cancelGrace)).Add(s.plan.Settle)
+		r.revert(x, s, why)
+		return
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
+		f.late = later(f.deadline, now).Add(s.plan.Settle)
+		r.ambiguous(x, s, err)
+	default:
 		if err != nil {
 			failed = err.Error()
 		}
+		f.late = now.Add(s.plan.Settle)
 		r.record(&journal.FaultFailed{ID: f.id, Error: failed, Targets: states})
-		x.problem = fmt.Sprintf("fault %s failed: %s", s.plan.Name, failed)
-		r.revert(x, s, "error")
-	default:
-		r.record(&journal.FaultActive{ID: f.id, Targets: states})
-		s.state = active
-		f.in = time.Now()
-		f.until = f.in.Add(s.plan.Duration)
-		f.nextLook = f.in
+		x.fails("fault %s failed: %s", s.plan.Name, failed)
 	}
+	r.revert(x, s, "error")
+}
+
+func (r *run) ambiguous(x *experiment, s *step, err error) {
+	r.record(&journal.FaultAmbiguous{ID: s.fault.id, Error: err.Error()})
+	x.fails("fault %s: no answer to its injection: %v", s.plan.Name, err)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // states converts an injection's results, and says what failed of it.
@@ -246,63 +293,4 @@ func (f *fault) states(results []wire.Injected) (states []journal.TargetState, f
 		}
 	}
 	return states, failed
-}
-
-// observe measures what the fault does.
-func (r *run) observe(s *step) {
-	f := s.fault
-	plugin := r.plugins[s.plan.Plugin]
-	f.observing = true
-	began := time.Now()
-	q := wire.Observe{Type: s.plan.Type, Config: s.plan.Full, Targets: f.undo}
-	r.start(func() {
-		ctx, cancel := context.WithTimeout(r.life, observeTimeout)
-		defer cancel()
-		results, err := plugin.Observe(ctx, q)
-		r.send(func() {
-			f.observing = false
-			f.nextLook = time.Now().Add(max(lookEvery, lookShare*time.Since(began)))
-			r.observed(f, results, err)
-		})
-	})
-}
-
-// observed records what is new: a target that bites, or that has come back.
-func (r *run) observed(f *fault, results []wire.Observed, err error) {
-	if err != nil {
-		return // it is looked at again; a plugin that died is noticed elsewhere
-	}
-	var news []journal.Effect
-	for _, o := range results {
-		if o.Err != "" || f.ended[o.Target] || o.Bites == f.bites[o.Target] && !o.Ended {
-			continue
-		}
-		f.bites[o.Target] = o.Bites
-		if o.Ended {
-			f.ended[o.Target] = true
-		}
-		news = append(news, effectOf(o))
-	}
-	if len(news) > 0 {
-		r.record(&journal.FaultObserved{ID: f.id, Effects: news})
-	}
-}
-
-func effectOf(o wire.Observed) journal.Effect {
-	return journal.Effect{Target: o.Target, Bites: o.Bites, Ended: o.Ended, Detail: o.Detail, Measures: o.Measures, At: o.At, Error: o.Err}
-}
-
-// openUndos lists the faults of this run, of one plugin, whose targets are not all
-// put back: what a scan should look for.
-func (r *run) openUndos(plugin string) []wire.Known {
-	var known []wire.Known
-	if r.now == nil {
-		return known
-	}
-	for _, s := range r.now.steps {
-		if s.fault != nil && s.plan.Plugin == plugin && s.state != done {
-			known = append(known, wire.Known{Type: s.plan.Type, Fault: s.fault.id, Targets: s.fault.undo})
-		}
-	}
-	return known
 }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/plan"
@@ -12,9 +13,9 @@ import (
 // guard follows a guard's condition through an experiment.
 type guard struct {
 	plan.Guard
-	badSince time.Time // scheduled time of the first bad sample in a row; zero: good
-	lastBad  time.Time
-	lastData time.Time // scheduled time of the last sample that was not missing
+	lastGood time.Time   // scheduled time of the latest good sample
+	bad      []time.Time // scheduled times of the bad samples after it, sorted
+	lastData time.Time   // scheduled time of the latest sample that was not missing
 	tripped  string
 }
 
@@ -26,31 +27,27 @@ func newGuards(all []plan.Guard, began time.Time) []*guard {
 	return out
 }
 
-// take looks at samples. A missing one is neither good nor bad: too many in a row
-// are no data.
+// take looks at samples, which may come in any order. A missing one is neither good
+// nor bad: too many in a row are no data.
 func (g *guard) take(samples []schema.Sample) {
 	for i := range samples {
-		s := &samples[i]
-		a := g.Predicate.Eval(s)
+		at := samples[i].Scheduled
+		a := g.Predicate.Eval(&samples[i])
 		if a == scenario.Unknown {
 			continue
 		}
-		if s.Scheduled.After(g.lastData) {
-			g.lastData = s.Scheduled
-		}
+		g.lastData = later(g.lastData, at)
 		if a == scenario.Yes {
-			if s.Scheduled.After(g.lastBad) {
-				g.badSince = time.Time{}
-			}
+			g.lastGood = later(g.lastGood, at)
+			g.bad = slices.DeleteFunc(g.bad, func(t time.Time) bool { return !t.After(g.lastGood) })
 			continue
 		}
-		if s.Scheduled.After(g.lastBad) {
-			g.lastBad = s.Scheduled
+		if g.tripped != "" || g.For > 0 && !at.After(g.lastGood) {
+			continue
 		}
-		if g.badSince.IsZero() || s.Scheduled.Before(g.badSince) {
-			g.badSince = s.Scheduled
-		}
-		if bad := g.lastBad.Sub(g.badSince); bad >= g.For && g.tripped == "" {
+		n, _ := slices.BinarySearchFunc(g.bad, at, time.Time.Compare)
+		g.bad = slices.Insert(g.bad, n, at)
+		if bad := g.bad[len(g.bad)-1].Sub(g.bad[0]); bad >= g.For {
 			g.tripped = fmt.Sprintf("%s does not hold", g.Good)
 			if g.For > 0 {
 				g.tripped += fmt.Sprintf(", for %s", bad.Round(time.Millisecond))

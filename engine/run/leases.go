@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,29 +27,55 @@ type keeper struct {
 	lost    time.Duration // without an acknowledgement
 	acked   atomic.Int64  // Unix nanoseconds of the sending of the last acknowledged renewal
 	cancel  context.CancelFunc
+	broken  bool // the session is: the plugin puts everything back by itself. The owner's
 }
+
+const sessionTimeout = 10 * time.Second
 
 // openSessions opens a session with every plugin that has a fault in the plan.
 func (r *run) openSessions() {
 	r.keepers = map[string]*keeper{}
-	for name, p := range r.plugins {
+	pending := 0
+	for _, name := range r.crew.names() {
+		p, err := r.crew.alive(name)
+		if err != nil {
+			r.fail(err.Error())
+			return
+		}
 		r.watchPlugin(name, p)
 		shortest := r.shortestLease(name)
 		if shortest == 0 {
 			continue
 		}
+		pending++
 		ctx, cancel := context.WithCancel(r.life)
-		session, err := p.Session(ctx)
-		if err != nil {
-			cancel()
-			r.fail(fmt.Sprintf("plugin %s: open its session: %v", name, err))
-			return
-		}
-		k := &keeper{plugin: name, session: session, every: shortest / renewals, lost: shortest * lostAfter / 5, cancel: cancel}
-		r.keepers[name] = k
-		r.start(func() { r.renew(ctx, k) })
-		r.start(func() { r.listen(ctx, k) })
+		k := &keeper{plugin: name, every: shortest / renewals, lost: shortest * lostAfter / 5, cancel: cancel}
+		r.start(func() {
+			err := k.open(ctx, p)
+			r.send(func() {
+				pending--
+				if err != nil {
+					cancel()
+					r.fail(fmt.Sprintf("plugin %s: open its session: %v", name, err))
+					return
+				}
+				r.keepers[name] = k
+				r.start(func() { r.renew(ctx, k) })
+				r.start(func() { r.listen(ctx, k, p) })
+			})
+		})
 	}
+	r.until(func() (bool, time.Time) { return pending == 0 || r.stopped != nil, time.Time{} })
+}
+
+// open gives up when the plugin does not answer in time.
+func (k *keeper) open(ctx context.Context, p Plugin) (err error) {
+	late := time.AfterFunc(sessionTimeout, k.cancel)
+	k.session, err = p.Session(ctx)
+	if !late.Stop() {
+		return fmt.Errorf("it gave no answer within %s", sessionTimeout)
+	}
+	return err
 }
 
 func (r *run) closeSessions() {
@@ -86,13 +113,28 @@ func (r *run) watchPlugin(name string, p Plugin) {
 	})
 }
 
+// outlives says that what has failed is not explained by the plugin's death, which
+// watchPlugin tells better. A process that dies breaks its streams a moment before
+// its end is known. It runs outside the owner.
+func (r *run) outlives(p Plugin) bool {
+	t := time.NewTimer(deathNotice)
+	defer t.Stop()
+	select {
+	case <-p.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+const deathNotice = 500 * time.Millisecond
+
 // renew sends renewals as long as the owner answers in time. A renewal's sequence is
-// the time of its sending, which the acknowledgement brings back. It runs outside
-// the owner.
+// the time of its sending, which the acknowledgement brings back. Whether they are
+// acknowledged the owner watches. It runs outside the owner.
 func (r *run) renew(ctx context.Context, k *keeper) {
 	tick := time.NewTicker(k.every)
 	defer tick.Stop()
-	k.acked.Store(time.Now().UnixNano())
 	for {
 		select {
 		case <-ctx.Done():
@@ -100,26 +142,43 @@ func (r *run) renew(ctx context.Context, k *keeper) {
 		case <-tick.C:
 		}
 		held, answered := r.held(ctx, k)
-		if !answered {
+		if !answered || len(held) == 0 {
 			continue
-		}
-		if len(held) == 0 {
-			k.acked.Store(time.Now().UnixNano()) // nothing to lose
-			continue
-		}
-		if silent := time.Since(time.Unix(0, k.acked.Load())); silent > k.lost {
-			r.send(func() {
-				r.leasesLost(k, fmt.Sprintf("it acknowledged no renewal for %s", silent.Round(time.Millisecond)))
-			})
-			return
 		}
 		if err := k.session.Renew(wire.Renewal{Sequence: time.Now().UnixNano(), Leases: held}); err != nil {
-			if ctx.Err() == nil {
-				r.send(func() { r.leasesLost(k, err.Error()) })
-			}
-			return
+			return // listen knows why
 		}
 	}
+}
+
+// watchLeases gives leases up that the plugin has not acknowledged for so long that
+// it is about to end them, or has done so: it hangs, or we did.
+func (r *run) watchLeases(x *experiment, at func(time.Time)) {
+	if r.stopped != nil {
+		return
+	}
+	for _, s := range x.steps {
+		k := r.keepers[s.plan.Plugin]
+		if k == nil || s.fault == nil || s.state != active && s.state != injecting {
+			continue
+		}
+		since := k.heard(s.fault)
+		if silent := time.Since(since); silent >= k.lost {
+			r.leasesLost(k, fmt.Sprintf("it acknowledged no renewal for %s", silent.Round(time.Millisecond)))
+			return
+		}
+		at(since.Add(k.lost))
+	}
+}
+
+// heard is until when the plugin is known to hold a fault's lease.
+func (k *keeper) heard(f *fault) time.Time { return later(f.called, time.Unix(0, k.acked.Load())) }
+
+// doubtful says that the plugin may be putting the fault back by itself, although the
+// run does not stop yet: why the session broke is still being found out.
+func (r *run) doubtful(s *step) bool {
+	k := r.keepers[s.plan.Plugin]
+	return k != nil && (k.broken || s.fault != nil && time.Since(k.heard(s.fault)) >= k.lost)
 }
 
 // held asks the owner which leases to renew, and waits no longer than a renewal may
@@ -161,20 +220,27 @@ func (r *run) heldBy(plugin string) []wire.Lease {
 }
 
 // listen takes acknowledgements. It runs outside the owner.
-func (r *run) listen(ctx context.Context, k *keeper) {
+func (r *run) listen(ctx context.Context, k *keeper, p Plugin) {
 	for {
 		e, err := k.session.Next()
 		if err != nil {
-			if ctx.Err() == nil {
+			if ctx.Err() != nil {
+				return
+			}
+			r.send(func() { k.broken = true })
+			if r.outlives(p) {
 				r.send(func() { r.leasesLost(k, err.Error()) })
 			}
 			return
 		}
-		if e.Sequence > k.acked.Load() {
+		asked := time.Unix(0, e.Sequence)
+		if e.Sequence == 0 {
+			asked = time.Now() // nobody asked: the plugin says so by itself
+		} else if e.Sequence > k.acked.Load() {
 			k.acked.Store(e.Sequence)
 		}
 		if len(e.Lost) > 0 {
-			r.send(func() { r.lost(k, e.Lost, time.Unix(0, e.Sequence)) })
+			r.send(func() { r.lost(k, e.Lost, asked) })
 		}
 	}
 }
@@ -187,11 +253,9 @@ func (r *run) lost(k *keeper, faults []string, asked time.Time) {
 		return
 	}
 	for _, s := range r.now.steps {
-		for _, id := range faults {
-			if s.fault != nil && s.fault.id == id && s.state == active && asked.After(s.fault.in) {
-				r.leasesLost(k, fmt.Sprintf("the lease of %s had ended", s.plan.Name))
-				return
-			}
+		if s.fault != nil && slices.Contains(faults, s.fault.id) && s.state == active && asked.After(s.fault.in) {
+			r.leasesLost(k, fmt.Sprintf("the lease of %s had ended", s.plan.Name))
+			return
 		}
 	}
 }
@@ -199,5 +263,5 @@ func (r *run) lost(k *keeper, faults []string, asked time.Time) {
 // leasesLost aborts: nothing more is injected, and what the plugin has not reverted
 // by itself we revert now.
 func (r *run) leasesLost(k *keeper, why string) {
-	r.fail(fmt.Sprintf("plugin %s: the leases were lost: %s", k.plugin, why))
+	r.abort(&stop{cause: "plugin", reason: fmt.Sprintf("plugin %s: the leases were lost: %s", k.plugin, why), errored: true, lease: true})
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
@@ -30,15 +31,25 @@ const (
 	probeLead = 5 * time.Millisecond
 )
 
-// stream is a probe that runs.
+// stream is a probe that runs. Its samples are written once all that were scheduled
+// before them have come: whatever ends the measuring then leaves out the slow and the
+// fast alike, and not only the slow.
 type stream struct {
 	probe    plan.Probe
 	uses     []plan.Objective // of the experiment, on this probe
 	complete time.Time        // every sample scheduled before has come
+	given    time.Time        // samples scheduled before are no longer waited for, nor taken
 	failed   bool
+	ahead    []judged // scheduled at complete or later
 
 	pending journal.Samples // not written yet
 	since   time.Time       // of the first pending one
+}
+
+// judged is a sample as the objectives of the stream see it.
+type judged struct {
+	schema.Sample
+	letters string // one for each of stream.uses
 }
 
 // startProbes starts what the experiment's objectives and the guards look at, all
@@ -67,15 +78,22 @@ func (r *run) startProbes(x *experiment) {
 }
 
 func (r *run) startProbe(x *experiment, s *stream) {
-	plugin := r.plugins[s.probe.Plugin]
+	plugin, err := r.crew.alive(s.probe.Plugin)
+	if err != nil {
+		r.fail(err.Error())
+		return
+	}
 	q := wire.Probe{Type: s.probe.Type, Config: s.probe.Full, Interval: s.probe.Interval, Timeout: s.probe.Timeout, Start: x.began}
 	r.start(func() {
 		err := plugin.Probe(x.measuring, q, func(b wire.Batch) error {
 			r.send(func() { r.samples(x, s, b) })
 			return nil
 		})
+		if x.measuring.Err() != nil || !r.outlives(plugin) {
+			return
+		}
 		r.send(func() {
-			if x.measuring.Err() != nil {
+			if x.over {
 				return
 			}
 			s.failed = true
@@ -90,33 +108,89 @@ func (r *run) startProbe(x *experiment, s *stream) {
 
 // samples takes in a batch: each objective's condition is evaluated once a sample.
 func (r *run) samples(x *experiment, s *stream, b wire.Batch) {
-	if b.Complete.After(s.complete) {
-		s.complete = b.Complete
-	}
-	if len(b.Samples) == 0 || x.over {
+	if x.over {
 		return
 	}
-	good := make(map[string]string, len(s.uses))
-	letters := make([]byte, len(b.Samples))
-	for _, o := range s.uses {
-		for i := range b.Samples {
-			letters[i] = answerLetter(o.Good.Eval(&b.Samples[i]))
-			x.feed(o.Name, b.Samples[i].Scheduled, letters[i])
-		}
-		good[o.Name] = string(letters)
+	fresh := b.Samples
+	if !s.given.IsZero() {
+		fresh = slices.DeleteFunc(slices.Clone(fresh), func(a schema.Sample) bool { return a.Scheduled.Before(s.given) })
 	}
-	for i := range x.guards {
-		if g := x.guards[i]; g.Probe == s.probe.Name {
-			g.take(b.Samples)
-		}
-	}
-	s.keep(b.Samples, good)
-	if r.Progress != nil {
-		r.Progress(Progress{Experiment: x.plan.Spec.Name, Probe: s.probe.Name, Samples: b.Samples, Good: good})
-	}
-	if time.Since(s.since) >= journalEvery {
+	r.take(x, s, fresh)
+	s.complete = later(s.complete, b.Complete)
+	s.release()
+	if !s.since.IsZero() && time.Since(s.since) >= journalEvery {
 		r.flush(s)
 	}
+}
+
+// take judges samples and hands them to whatever decides with them.
+func (r *run) take(x *experiment, s *stream, samples []schema.Sample) {
+	if len(samples) == 0 {
+		return
+	}
+	columns := make([][]byte, len(s.uses))
+	good := make(map[string]string, len(s.uses))
+	for u, o := range s.uses {
+		columns[u] = make([]byte, len(samples))
+		for i := range samples {
+			columns[u][i] = answerLetter(o.Good.Eval(&samples[i]))
+			x.feed(o.Name, samples[i].Scheduled, columns[u][i])
+		}
+		good[o.Name] = string(columns[u])
+	}
+	for _, g := range x.guards {
+		if g.Probe == s.probe.Name {
+			g.take(samples)
+		}
+	}
+	for i, a := range samples {
+		letters := make([]byte, len(columns))
+		for u := range columns {
+			letters[u] = columns[u][i]
+		}
+		s.ahead = append(s.ahead, judged{a, string(letters)})
+	}
+	if r.Progress != nil {
+		r.Progress(Progress{Experiment: x.plan.Spec.Name, Probe: s.probe.Name, Samples: samples, Good: good})
+	}
+}
+
+// giveUp makes samples that should have come by now, and no longer can, missing.
+func (r *run) giveUp(x *experiment, s *stream, until time.Time) {
+	came := map[int64]bool{}
+	slot := func(t time.Time) int64 {
+		return int64(t.Sub(x.began)+s.probe.Interval/2) / int64(s.probe.Interval)
+	}
+	for _, a := range s.ahead {
+		came[slot(a.Scheduled)] = true
+	}
+	var lost []schema.Sample
+	for n := slot(later(s.complete, x.began)); ; n++ {
+		at := x.began.Add(time.Duration(n) * s.probe.Interval)
+		if !at.Before(until) {
+			break
+		}
+		if !at.Before(s.complete) && !came[n] {
+			lost = append(lost, schema.Sample{Scheduled: at, Status: schema.Missing, Latency: math.NaN(), Value: math.NaN(), Error: "the probe gave no answer"})
+		}
+	}
+	r.take(x, s, lost)
+	s.complete, s.given = until, until
+	s.release()
+}
+
+// release lets the samples be written that nothing earlier can precede any more.
+func (s *stream) release() {
+	var ready []judged
+	s.ahead = slices.DeleteFunc(s.ahead, func(a judged) bool {
+		if !a.Scheduled.Before(s.complete) {
+			return false
+		}
+		ready = append(ready, a)
+		return true
+	})
+	slices.SortStableFunc(ready, func(a, b judged) int { return a.Scheduled.Compare(b.Scheduled) })
+	s.keep(ready)
 }
 
 func answerLetter(a scenario.Answer) byte {
@@ -131,7 +205,10 @@ func answerLetter(a scenario.Answer) byte {
 }
 
 // keep adds samples to those that wait to be written.
-func (s *stream) keep(samples []schema.Sample, good map[string]string) {
+func (s *stream) keep(samples []judged) {
+	if len(samples) == 0 {
+		return
+	}
 	p := &s.pending
 	if len(p.Offset) == 0 {
 		s.since = time.Now()
@@ -161,8 +238,12 @@ func (s *stream) keep(samples []schema.Sample, good map[string]string) {
 		p.Value = append(p.Value, values...)
 	}
 	p.Status += string(status)
-	for name, letters := range good {
-		p.Good[name] += letters
+	letters := make([]byte, len(samples))
+	for u, o := range s.uses {
+		for i := range samples {
+			letters[i] = samples[i].letters[u]
+		}
+		p.Good[o.Name] += string(letters)
 	}
 }
 
@@ -190,7 +271,7 @@ func (r *run) flush(s *stream) {
 		return
 	}
 	batch := s.pending
-	s.pending = journal.Samples{}
+	s.pending, s.since = journal.Samples{}, time.Time{}
 	r.record(&batch)
 }
 
@@ -211,18 +292,28 @@ func (r *run) stopProbes(x *experiment) {
 	x.stopMeasuring()
 }
 
-// measured says whether every sample scheduled before a time has come, or can no
-// longer come. again is when to look again if nothing happens.
-func (x *experiment) measured(until time.Time) (ok bool, again time.Time) {
+// measured says whether every sample scheduled before a time has come; those that can
+// no longer come are missing from then on. again is when to look again if nothing
+// happens.
+func (r *run) measured(x *experiment, until time.Time) (ok bool, again time.Time) {
 	now := time.Now()
+	if now.Before(until) {
+		return false, until
+	}
+	ok = true
 	for _, s := range x.streams {
 		if s.failed || !s.complete.Before(until) {
 			continue
 		}
 		last := until.Add(s.probe.Timeout + straggle)
 		if now.Before(last) {
-			return false, last
+			ok = false
+			if again.IsZero() || last.Before(again) {
+				again = last
+			}
+			continue
 		}
+		r.giveUp(x, s, until)
 	}
-	return now.After(until), until
+	return ok, again
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,84 +19,110 @@ const (
 
 // revert puts a fault back, again and again until it is done or the patience ends.
 func (r *run) revert(x *experiment, s *step, cause string) {
-	s.state = busy
 	f := s.fault
+	s.state, f.reverting = busy, time.Now()
 	by := "engine"
 	if cause == "target" {
 		by = "target"
 	}
 	q := wire.Revert{Lease: f.lease(r.Epoch, r.Run), Type: s.plan.Type, By: by, Targets: f.undo}
-	giveUp := time.Now().Add(s.plan.RevertBudget + r.Patience)
+	late := f.late
 	r.start(func() {
-		results, err := r.revertUntil(s, q, giveUp)
-		if err == nil && f.ambiguous {
-			results, err = r.revertLate(s, q, results, giveUp)
+		results, err := r.revertUntil(s, q)
+		if err == nil && !late.IsZero() {
+			results, err = r.revertLate(s, q, results, late)
 		}
 		r.send(func() { r.reverted(x, s, cause, results, err) })
 	})
 }
 
-// revertUntil tries until every target is settled. It runs outside the owner.
-func (r *run) revertUntil(s *step, q wire.Revert, giveUp time.Time) (results []wire.Reverted, err error) {
-	timeout := s.plan.RevertBudget + r.Patience/2
+// revertUntil tries until every target is settled. What one attempt has put back the
+// next one does not touch. It runs outside the owner.
+func (r *run) revertUntil(s *step, q wire.Revert) (settled []wire.Reverted, err error) {
+	giveUp := time.Now().Add(s.plan.RevertBudget + r.Patience)
+	open := q.Targets
+	failures := map[string]wire.Reverted{}
 	for wait := firstRetry; ; wait = min(2*wait, longestWait) {
-		var plugin Plugin
-		if plugin, err = r.livingFor(s.plan.Plugin); err == nil {
-			ctx, cancel := context.WithTimeout(r.life, timeout)
-			results, err = plugin.Revert(ctx, q)
-			cancel()
-			if err == nil {
-				if missing := unanswered(q.Targets, results); missing != "" {
-					err = fmt.Errorf("the plugin gave no answer for %s", missing)
-				}
+		q.Targets = open
+		var results []wire.Reverted
+		results, err = r.revertOnce(s, q, giveUp)
+		for _, o := range results {
+			if o.Outcome == wire.OutcomeFailed {
+				failures[o.Target] = o
+				continue
+			}
+			settled = append(settled, o)
+			delete(failures, o.Target)
+		}
+		open = slices.DeleteFunc(slices.Clone(open), func(u wire.Undo) bool { return answered(results, u.Target) })
+		if len(open) == 0 {
+			return settled, nil
+		}
+		if err == nil {
+			err = fmt.Errorf("the plugin gave no answer for %s", open[0].Target)
+			if f, ok := failures[open[0].Target]; ok {
+				err = fmt.Errorf("%s: %s", f.Target, f.Err)
 			}
 		}
-		if err == nil || time.Now().Add(wait).After(giveUp) {
-			return results, err
+		if time.Now().Add(wait).After(giveUp) {
+			return slices.AppendSeq(settled, maps.Values(failures)), err
 		}
 		pause(r.life, wait)
 	}
 }
 
-// livingFor asks the owner for a plugin that runs.
-func (r *run) livingFor(name string) (Plugin, error) {
-	type answer struct {
-		p   Plugin
-		err error
+// revertOnce is one attempt, by a plugin that is started anew if it must be.
+func (r *run) revertOnce(s *step, q wire.Revert, giveUp time.Time) ([]wire.Reverted, error) {
+	ctx, cancel := context.WithTimeout(r.life, min(s.plan.RevertBudget+r.Patience/2, time.Until(giveUp)))
+	defer cancel()
+	plugin, err := r.crew.living(ctx, s.plan.Plugin)
+	if err != nil {
+		return nil, err
 	}
-	got := make(chan answer, 1)
-	if !r.send(func() {
-		p, err := r.living(r.life, name)
-		got <- answer{p, err}
-	}) {
-		return nil, errors.New("the run is over")
-	}
-	a := <-got
-	return a.p, a.err
+	return plugin.Revert(ctx, q)
 }
 
-// revertLate deals with an injection that gave no answer: it may take effect after
-// its revert, so that it is looked at until it no longer can, and reverted again if
-// it bites.
-func (r *run) revertLate(s *step, q wire.Revert, results []wire.Reverted, giveUp time.Time) ([]wire.Reverted, error) {
-	last := s.fault.deadline.Add(s.plan.Settle)
-	for time.Now().Before(last) {
-		plugin, err := r.livingFor(s.plan.Plugin)
-		if err != nil {
-			return results, err
-		}
-		ctx, cancel := context.WithTimeout(r.life, observeTimeout)
-		seen, err := plugin.Observe(ctx, wire.Observe{Type: s.plan.Type, Config: s.plan.Full, Targets: q.Targets})
-		cancel()
-		if err == nil && slices.ContainsFunc(seen, func(o wire.Observed) bool { return o.Err == "" && o.Bites && !o.Ended }) {
-			q.Again = true
-			if results, err = r.revertUntil(s, q, giveUp.Add(time.Until(last))); err != nil {
+// revertLate deals with an injection that gave no clear answer: it may take effect
+// after its revert, so that it is looked at until it no longer can, and reverted
+// again if it bites. When nobody could look at the end, it is reverted again as well.
+// It runs outside the owner.
+func (r *run) revertLate(s *step, q wire.Revert, results []wire.Reverted, last time.Time) ([]wire.Reverted, error) {
+	q.Again = true
+	for {
+		final := !time.Now().Before(last)
+		bites, err := r.stillBites(s)
+		if bites || err != nil && final {
+			again, err := r.revertUntil(s, q)
+			results = again
+			if err != nil {
 				return results, err
 			}
 		}
+		if final {
+			return results, nil
+		}
 		pause(r.life, min(lookEvery, time.Until(last)))
 	}
-	return results, nil
+}
+
+// stillBites looks at the targets once. It runs outside the owner.
+func (r *run) stillBites(s *step) (bool, error) {
+	ctx, cancel := context.WithTimeout(r.life, observeTimeout)
+	defer cancel()
+	plugin, err := r.crew.living(ctx, s.plan.Plugin)
+	if err != nil {
+		return false, err
+	}
+	seen, err := plugin.Observe(ctx, wire.Observe{Type: s.plan.Type, Config: s.plan.Full, Targets: s.fault.undo})
+	for _, o := range seen {
+		if o.Err == "" && o.Bites && !o.Ended {
+			return true, nil
+		}
+		if o.Err != "" && err == nil {
+			err = errors.New(o.Err)
+		}
+	}
+	return false, err
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -107,13 +134,11 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func unanswered(asked []wire.Undo, results []wire.Reverted) string {
-	for _, u := range asked {
-		if !slices.ContainsFunc(results, func(x wire.Reverted) bool { return x.Target == u.Target }) {
-			return u.Target
-		}
-	}
-	return ""
+// answered says whether a target has an answer that is none of failure.
+func answered(results []wire.Reverted, target string) bool {
+	return slices.ContainsFunc(results, func(x wire.Reverted) bool {
+		return x.Target == target && x.Outcome != wire.OutcomeFailed
+	})
 }
 
 // reverted records how the revert ended, and ends the step. A target without a good
@@ -137,15 +162,20 @@ func (r *run) reverted(x *experiment, s *step, cause string, results []wire.Reve
 			Residue: o.Residue || o.Outcome == wire.OutcomeFailed, Error: o.Err, At: o.At,
 		})
 	}
+	r.ended(x, s, e)
+	if slices.ContainsFunc(e.Targets, func(o journal.TargetOutcome) bool { return o.Residue }) {
+		x.fails("fault %s could not be put back everywhere", s.plan.Name)
+	}
+}
+
+// ended ends a step that had an intent.
+func (r *run) ended(x *experiment, s *step, e *journal.FaultReverted) {
 	r.flushAll(x)
 	event := r.record(e)
 	s.state, s.ended = done, event.Time
-	f.unlock()
+	s.fault.unlock()
 	if !slices.ContainsFunc(x.steps, func(o *step) bool { return o.fault != nil && o.state != done }) {
 		x.revertedAt = event.Time
-	}
-	if slices.ContainsFunc(e.Targets, func(o journal.TargetOutcome) bool { return o.Residue }) {
-		x.problem = fmt.Sprintf("fault %s could not be put back everywhere", s.plan.Name)
 	}
 	r.start(func() {
 		if err := r.Journal.Sync(); err != nil {

@@ -22,7 +22,6 @@ import (
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/plan"
-	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -91,6 +90,15 @@ const DefaultPatience = 30 * time.Second
 // still there from before. Nothing was touched.
 var ErrResidue = errors.New("something is still broken from an earlier run")
 
+// Stop is the cause with which a context is cancelled to say who stops the run: a
+// halt, say. Any other cause is the operator's.
+type Stop struct {
+	Cause  string // of journal.Aborted
+	Reason string
+}
+
+func (s *Stop) Error() string { return s.Reason }
+
 // Do executes a plan until everything is put back. When ctx ends the run aborts,
 // with the context's cause as its reason, and still puts everything back. The error
 // says that the run could not be recorded or was refused; how an experiment ended is
@@ -104,7 +112,7 @@ func Do(ctx context.Context, o Options) error {
 		ctx:     ctx,
 		inbox:   make(chan func(), 64),
 		closed:  make(chan struct{}),
-		plugins: o.Plugins,
+		crew:    newCrew(o.Plugins, o.Restart),
 		folder:  judge.NewFolder(),
 	}
 	r.life, r.kill = context.WithCancel(context.WithoutCancel(ctx))
@@ -127,13 +135,15 @@ type run struct {
 	inbox  chan func()
 	closed chan struct{}
 
-	plugins map[string]Plugin
-	keepers map[string]*keeper // of leases, by plugin
-	folder  *judge.Folder      // what the journal says so far
-	faultID int
-	now     *experiment // the one that runs
-	stopped *stop       // set once: the whole run stops
-	journal error       // the first failure to record
+	crew      *crew
+	keepers   map[string]*keeper // of leases, by plugin
+	folder    *judge.Folder      // what the journal says so far
+	faultID   int
+	announced []*step     // faults with an intent in the journal, of all experiments
+	now       *experiment // the one that runs
+	stopped   *stop       // set once: the whole run stops
+	finishing bool        // all experiments are over: there is nothing left to abort
+	journal   error       // the first failure to record
 }
 
 // stop is why the whole run stops.
@@ -141,9 +151,13 @@ type stop struct {
 	cause   string // of journal.Aborted
 	reason  string
 	errored bool // the tool or a plugin failed
+	lease   bool // leases were lost: the cause of the reverts
 }
 
 func (r *run) do() error {
+	if err := r.complete(); err != nil {
+		return err
+	}
 	if err := r.begin(); err != nil {
 		return err
 	}
@@ -154,15 +168,34 @@ func (r *run) do() error {
 	for i := range r.Plan.Experiments {
 		r.experiment(&r.Plan.Experiments[i])
 	}
+	r.finishing = true
 	r.closeSessions()
-	if err := r.scan("after"); err != nil && !errors.Is(err, ErrResidue) {
-		r.record(&journal.Warning{Text: "the scan for residue failed: " + err.Error()})
-	}
+	_ = r.scan("after") // what it found, and why it could not look, are in the journal
 	why := ""
 	if r.stopped != nil && r.stopped.errored {
 		why = r.stopped.reason
 	}
 	return r.end(why)
+}
+
+// complete makes sure that every plugin that the plan names is there.
+func (r *run) complete() error {
+	need := func(name, what string) error {
+		if r.Plugins[name] == nil {
+			return fmt.Errorf("plugin %s, which %s needs, was not started", name, what)
+		}
+		return nil
+	}
+	var missing []error
+	for _, p := range r.Plan.Probes {
+		missing = append(missing, need(p.Plugin, "probe "+p.Name))
+	}
+	for _, e := range r.Plan.Experiments {
+		for _, s := range e.Steps {
+			missing = append(missing, need(s.Plugin, string(s.Kind)+" "+s.Name))
+		}
+	}
+	return errors.Join(missing...)
 }
 
 // end writes the last event, with what judge makes of the run for lists of runs.
@@ -181,10 +214,9 @@ func (r *run) begin() error {
 	if err != nil {
 		return err
 	}
-	var compact json.RawMessage = encoded
 	started := &journal.RunStarted{
 		Run: r.Run, Scenario: r.Plan.Scenario, Seed: r.Plan.Seed, PlanHash: r.Plan.Hash,
-		Plan: compact, Engine: r.Engine, Plugins: r.Used,
+		Plan: json.RawMessage(encoded), Engine: r.Engine, Plugins: r.Used,
 	}
 	for _, e := range r.Plan.Experiments {
 		started.Experiments = append(started.Experiments, e.Spec)
@@ -197,18 +229,23 @@ func (r *run) begin() error {
 }
 
 // record writes an event. A journal that cannot be written stops the run, but never
-// a revert: from then on events are only shown.
+// a revert: it is shown, and written again as soon as that is possible.
 func (r *run) record(d journal.Data) journal.Event {
 	e, err := r.Journal.Append(d)
 	if err != nil {
 		e = journal.Event{Time: time.Now().UTC(), Epoch: r.Epoch, Data: d}
 		r.journalFailed(err)
 	}
+	r.show(e)
+	return e
+}
+
+// show lets everybody who follows the run see an event.
+func (r *run) show(e journal.Event) {
 	r.folder.Add(e)
 	if r.Watch != nil {
 		r.Watch(e)
 	}
-	return e
 }
 
 func (r *run) journalFailed(err error) {
@@ -220,15 +257,19 @@ func (r *run) journalFailed(err error) {
 }
 
 // sync waits until the journal is on disk; for the ends of a run, where there is
-// nothing else to wait for.
+// nothing else to wait for. It returns the first failure to record, too.
 func (r *run) sync() error {
-	if r.journal != nil {
-		return r.journal
-	}
-	if err := r.Journal.Sync(); err != nil {
+	if err := r.Journal.Sync(); err != nil && r.journal == nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
-	return nil
+	return r.journal
+}
+
+func stopFrom(cause error) *stop {
+	if s := (*Stop)(nil); errors.As(cause, &s) {
+		return &stop{cause: s.Cause, reason: s.Reason}
+	}
+	return &stop{cause: "operator", reason: cause.Error()}
 }
 
 // abort stops the whole run, once: the first reason stays.
@@ -266,7 +307,7 @@ func (r *run) until(done func() (ok bool, again time.Time)) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	operator := r.ctx.Done()
-	if r.stopped != nil {
+	if r.stopped != nil || r.finishing {
 		operator = nil
 	}
 	for {
@@ -284,87 +325,7 @@ func (r *run) until(done func() (ok bool, again time.Time)) {
 		case <-timer.C:
 		case <-operator:
 			operator = nil
-			r.abort(&stop{cause: "operator", reason: context.Cause(r.ctx).Error()})
+			r.abort(stopFrom(context.Cause(r.ctx)))
 		}
 	}
-}
-
-// scan asks every plugin what of ours is still there. Before a run there must be
-// nothing.
-func (r *run) scan(when string) error {
-	residue := &journal.Residue{When: when, Findings: []journal.Finding{}}
-	var failed []error
-	pending := 0
-	for name := range r.plugins {
-		if !r.hasFaults(name) {
-			continue
-		}
-		plugin, err := r.living(r.life, name)
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		pending++
-		known := r.openUndos(name)
-		r.start(func() {
-			ctx, cancel := context.WithTimeout(r.life, scanTimeout)
-			defer cancel()
-			found, err := plugin.Scan(ctx, known)
-			r.send(func() {
-				pending--
-				if err != nil {
-					failed = append(failed, fmt.Errorf("plugin %s: %w", name, err))
-				}
-				for _, f := range found {
-					residue.Findings = append(residue.Findings, journal.Finding{Plugin: name, Fault: f.Fault, Target: f.Target, Kind: f.Kind, Detail: f.Detail})
-				}
-			})
-		})
-	}
-	r.until(func() (bool, time.Time) { return pending == 0, time.Time{} })
-	err := errors.Join(failed...)
-	if err != nil {
-		residue.Error = err.Error()
-	}
-	r.record(residue)
-	if err == nil && len(residue.Findings) > 0 {
-		return fmt.Errorf("%w: %s: %s", ErrResidue, residue.Findings[0].Target, residue.Findings[0].Detail)
-	}
-	return err
-}
-
-const scanTimeout = 30 * time.Second
-
-// hasFaults says whether the plan has a fault of that plugin.
-func (r *run) hasFaults(plugin string) bool {
-	for _, e := range r.Plan.Experiments {
-		for _, f := range e.Spec.Faults {
-			if schema.PluginOf(f.Type) == plugin {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// living returns a plugin that runs, started anew where it has died.
-func (r *run) living(ctx context.Context, name string) (Plugin, error) {
-	p := r.plugins[name]
-	if p == nil {
-		return nil, fmt.Errorf("plugin %s was not started", name)
-	}
-	select {
-	case <-p.Done():
-	default:
-		return p, nil
-	}
-	if r.Restart == nil {
-		return nil, fmt.Errorf("plugin %s: %w", name, wire.ErrGone)
-	}
-	fresh, err := r.Restart(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("start plugin %s anew: %w", name, err)
-	}
-	r.plugins[name] = fresh
-	return fresh, nil
 }

@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
@@ -30,14 +29,15 @@ type step struct {
 	fault   *fault    // of a fault that has begun
 }
 
+// leaveOut ends a step that has not begun.
+func (s *step) leaveOut() { s.state, s.skipped, s.ended = done, true, time.Now() }
+
 // timeline performs the steps of an experiment, and returns when all of them are
 // over. When the run stops, or the hypothesis is proven broken, what is in is
 // reverted at once and what has not begun is left out.
 func (r *run) timeline(x *experiment) {
 	begin := time.Now()
 	r.until(func() (bool, time.Time) {
-		r.watchGuards(x)
-		r.proven(x)
 		over := true
 		var again time.Time
 		at := func(t time.Time) {
@@ -45,10 +45,17 @@ func (r *run) timeline(x *experiment) {
 				again = t
 			}
 		}
+		r.watchGuards(x)
+		r.watchLeases(x, at)
+		r.proven(x)
+		if why := r.stopping(x); why != "" && why != "early_stop" {
+			x.stopCalls()
+		}
 		for _, s := range x.steps {
 			r.advance(x, s, begin, at)
 			over = over && s.state == done
 		}
+		r.afterLastFault(x)
 		for _, g := range x.guards {
 			if _, t := g.check(time.Now()); !t.IsZero() {
 				at(t)
@@ -62,6 +69,8 @@ func (r *run) timeline(x *experiment) {
 // stopping says why what is in is to be reverted now, if it is.
 func (r *run) stopping(x *experiment) string {
 	switch {
+	case r.stopped != nil && r.stopped.lease:
+		return "lease"
 	case r.stopped != nil && !r.stopped.errored:
 		return "abort"
 	case r.stopped != nil || x.problem != "":
@@ -79,7 +88,7 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 	switch s.state {
 	case waiting:
 		if r.stopping(x) != "" {
-			s.state, s.skipped, s.ended = done, true, now
+			s.leaveOut()
 			return
 		}
 		from, ready := begin, true
@@ -96,6 +105,9 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 		}
 		if !ready {
 			return // the answer of the step before wakes us
+		}
+		if s.plan.Kind == scenario.FaultStep && r.doubtful(s) {
+			return // nothing is injected that nobody would hold; the end of the doubt wakes us
 		}
 		due := from.Add(s.plan.Offset)
 		if now.Before(due) {
@@ -114,6 +126,9 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 			return
 		}
 		f := s.fault
+		if r.doubtful(s) {
+			return
+		}
 		switch {
 		case f.allEnded():
 			r.revert(x, s, "target")
@@ -135,14 +150,14 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 // act performs an action. One that fails makes the experiment something else than
 // was planned, so that it ends.
 func (r *run) act(x *experiment, s *step) {
-	plugin, err := r.living(r.life, s.plan.Plugin)
+	plugin, err := r.crew.alive(s.plan.Plugin)
 	if err != nil {
 		r.acted(x, s, 0, "", err)
 		return
 	}
 	began := time.Now()
 	r.start(func() {
-		ctx, cancel := context.WithTimeout(r.life, s.plan.Timeout)
+		ctx, cancel := context.WithTimeout(x.calls, s.plan.Timeout)
 		defer cancel()
 		detail, err := plugin.Act(ctx, s.plan.Type, s.plan.Full)
 		r.send(func() { r.acted(x, s, time.Since(began), detail, err) })
@@ -153,7 +168,9 @@ func (r *run) acted(x *experiment, s *step, took time.Duration, detail string, e
 	e := &journal.ActionDone{Experiment: x.plan.Spec.Name, Action: s.plan.Name, Took: took, Detail: detail}
 	if err != nil {
 		e.Error = err.Error()
-		x.problem = fmt.Sprintf("action %s failed: %v", s.plan.Name, err)
+		if r.stopped == nil { // else it was told to stop
+			x.fails("action %s failed: %v", s.plan.Name, err)
+		}
 	}
 	r.record(e)
 	s.state, s.ended = done, time.Now()

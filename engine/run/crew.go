@@ -1,0 +1,79 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/faultline-go/faultline/sdk/wire"
+)
+
+// crew are the plugins of a run. Its methods may be called by any goroutine; living
+// takes as long as a plugin needs to start, so that the owner does not call it.
+type crew struct {
+	restart func(ctx context.Context, name string) (Plugin, error)
+	members map[string]*member // the map itself never changes
+}
+
+type member struct {
+	starting chan struct{} // holds one token: one start at a time
+
+	mu     sync.Mutex
+	plugin Plugin
+}
+
+func newCrew(plugins map[string]Plugin, restart func(context.Context, string) (Plugin, error)) *crew {
+	c := &crew{restart: restart, members: map[string]*member{}}
+	for name, p := range plugins {
+		c.members[name] = &member{starting: make(chan struct{}, 1), plugin: p}
+	}
+	return c
+}
+
+// names are those of all plugins, sorted.
+func (c *crew) names() []string { return slices.Sorted(maps.Keys(c.members)) }
+
+// alive returns a plugin that runs, and starts none.
+func (c *crew) alive(name string) (Plugin, error) {
+	m := c.members[name]
+	if m == nil {
+		return nil, fmt.Errorf("plugin %s was not started", name)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	select {
+	case <-m.plugin.Done():
+		return nil, fmt.Errorf("plugin %s: %w", name, wire.ErrGone)
+	default:
+		return m.plugin, nil
+	}
+}
+
+// living returns a plugin that runs, started anew where it has died. Several callers
+// get the same one.
+func (c *crew) living(ctx context.Context, name string) (Plugin, error) {
+	p, err := c.alive(name)
+	m := c.members[name]
+	if err == nil || m == nil || c.restart == nil {
+		return p, err
+	}
+	select {
+	case m.starting <- struct{}{}:
+		defer func() { <-m.starting }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("start plugin %s anew: %w", name, context.Cause(ctx))
+	}
+	if p, err = c.alive(name); err == nil {
+		return p, nil
+	}
+	fresh, err := c.restart(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %s anew: %w", name, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.plugin = fresh
+	return fresh, nil
+}
