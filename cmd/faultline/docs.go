@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +16,9 @@ func newDocs(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "docs TYPE",
 		Short: "Explain a fault, probe, action or target type",
-		Long:  "docs explains a type, such as docker_kill or http, and its arguments, from the plugin's own description.",
-		Args:  arguments(1, 1),
+		Long: `docs explains a type, such as docker_kill or http, and its arguments, from the
+plugin's own description. The name of a plugin lists its types.`,
+		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "text", "json"); err != nil {
 				return err
@@ -30,6 +32,9 @@ func newDocs(g *global) *cobra.Command {
 				return err
 			}
 			found := typesOf(d, args[0])
+			if len(found) == 0 && args[0] == d.Name && format == "text" {
+				return writeTypes(c.OutOrStdout(), d)
+			}
 			if len(found) == 0 {
 				return fmt.Errorf("plugin %s has no type %q; it has: %s", d.Name, args[0], strings.Join(allTypes(d), ", "))
 			}
@@ -83,6 +88,19 @@ func typesOf(d *schema.Description, typ string) []typeDocs {
 		out = append(out, typeDocs{Kind: "target", Type: typ, Doc: t.Doc, Facts: []string{"is a " + strings.Join(t.Interfaces, ", ")}, Body: t.Match, Results: t.Attributes})
 	}
 	return out
+}
+
+// writeTypes lists what a plugin offers.
+func writeTypes(out io.Writer, d *schema.Description) error {
+	fmt.Fprintf(out, "plugin %s %s\n  %s\n\n", d.Name, d.Version, d.Doc)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, typ := range allTypes(d) {
+		for _, x := range typesOf(d, typ) {
+			doc, _, _ := strings.Cut(x.Doc, ". ")
+			fmt.Fprintf(w, "%s\t%s\t%s\n", x.Kind, typ, doc)
+		}
+	}
+	return w.Flush()
 }
 
 func allTypes(d *schema.Description) []string {

@@ -37,7 +37,11 @@ func newHistory(g *global) *cobra.Command {
 			if format == "json" {
 				return report.HistoryJSON(c.OutOrStdout(), summaries)
 			}
-			return report.History(c.OutOrStdout(), summaries, g.reportOptions(true))
+			o := g.reportOptions(true)
+			if !g.process.stdoutTTY {
+				o.Width = wideList // for programs and files: a line a run
+			}
+			return report.History(c.OutOrStdout(), summaries, o)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "table", "table or json")
@@ -45,17 +49,22 @@ func newHistory(g *global) *cobra.Command {
 	return c
 }
 
+// wideList is the width of a list of runs that no terminal shows, in columns.
+const wideList = 132
+
 func summary(r journal.RunInfo) report.RunSummary {
 	s := report.RunSummary{
 		Run: r.ID, Started: r.Started, Scenario: r.Scenario.Name,
-		Verdict: judge.Verdict(r.Verdict), ExitCode: r.ExitCode, Duration: r.Last.Sub(r.Started).Seconds(),
+		Verdict: judge.Verdict(r.Verdict), Duration: r.Last.Sub(r.Started).Seconds(),
 	}
 	switch {
 	case r.Live:
 		s.Verdict = "running"
 	case r.Err != nil:
 		s.Verdict = "unreadable"
-	case !r.Finished:
+	case r.Finished:
+		s.ExitCode = &r.ExitCode
+	default:
 		s.Verdict = "unfinished"
 	}
 	return s

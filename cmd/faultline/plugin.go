@@ -12,7 +12,16 @@ import (
 )
 
 func newPlugin(g *global) *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "Look at plugins"}
+	c := &cobra.Command{
+		Use:   "plugin",
+		Short: "Look at plugins",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return fmt.Errorf("unknown command %q: `%s` has list (see `%s -help`)", args[0], c.CommandPath(), c.CommandPath())
+		},
+	}
 	var format string
 	list := &cobra.Command{
 		Use:   "list",
@@ -39,11 +48,15 @@ func newPlugin(g *global) *cobra.Command {
 }
 
 func showPlugins(c *cobra.Command, found []host.Listed) error {
+	if len(found) == 0 {
+		fmt.Fprintln(c.OutOrStdout(), "No plugins are found. Put them beside faultline, or name their folder with -plugin-dir.")
+		return nil
+	}
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PLUGIN\tVERSION\tFAULTS\tPROBES\tTARGETS\tACTIONS")
 	for _, p := range found {
 		if p.Err != nil {
-			fmt.Fprintf(w, "%s\tbroken: %s\n", p.Name, firstLine(p.Err.Error()))
+			fmt.Fprintf(w, "%s\tcannot be used\n", p.Name)
 			continue
 		}
 		var faults, probes, targets, actions []string
@@ -61,7 +74,15 @@ func showPlugins(c *cobra.Command, found []host.Listed) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Description.Version, orDash(faults), orDash(probes), orDash(targets), orDash(actions))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, p := range found {
+		if p.Err != nil {
+			fmt.Fprintf(c.OutOrStdout(), "\n%s: %s\n", p.Name, p.Err)
+		}
+	}
+	return nil
 }
 
 // pluginJSON is a plugin as `plugin list -format json` shows it.
@@ -89,9 +110,4 @@ func orDash(names []string) string {
 		return "-"
 	}
 	return strings.Join(names, " ")
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }

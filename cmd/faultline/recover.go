@@ -65,7 +65,7 @@ func pending(store *journal.Store, names []string) ([]string, error) {
 	if len(names) > 0 {
 		for _, name := range names {
 			if _, err := store.Run(name); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("%w; `faultline history` lists the runs", err)
 			}
 		}
 		return names, nil
@@ -150,7 +150,7 @@ func (g *global) showOpen(c *cobra.Command, names []string, format string) error
 		return writeJSON(c, open)
 	}
 	for _, o := range open {
-		fmt.Fprintf(c.OutOrStdout(), "%s: would undo %s on %s\n", o.Run, o.Fault, strings.Join(o.Targets, ", "))
+		fmt.Fprintf(c.OutOrStdout(), "%s: %s on %s is open: it would be undone, or seen to be undone\n", o.Run, o.Fault, strings.Join(o.Targets, ", "))
 	}
 	if len(open) == 0 {
 		fmt.Fprintf(c.OutOrStdout(), "Nothing to undo (%d runs without an end).\n", len(runs))
@@ -191,7 +191,7 @@ func writeRecovered(c *cobra.Command, results []recover.Result) {
 		}
 		for _, f := range r.Faults {
 			for _, t := range f.Targets {
-				line := fmt.Sprintf("%s: %s on %s: %s", r.Run, f.Fault, t.ID, t.Outcome)
+				line := fmt.Sprintf("%s: %s on %s: %s by %s", r.Run, f.Fault, t.ID, strings.ReplaceAll(string(t.Outcome), "_", " "), t.By)
 				if t.Proof != "" {
 					line += " (" + t.Proof + ")"
 				}

@@ -85,6 +85,9 @@ func (g *global) result(args []string) (*judge.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(log.Events) == 0 {
+		return nil, fmt.Errorf("%s is no journal of a run", path)
+	}
 	if log.Torn != nil {
 		fmt.Fprintln(g.process.stderr, "Warning: "+log.Torn.Error())
 	}
@@ -98,6 +101,9 @@ func (g *global) runPath(args []string) (string, error) {
 	}
 	if len(args) == 0 {
 		latest, err := store.Latest()
+		if errors.Is(err, journal.ErrNoRun) {
+			return "", fmt.Errorf("there is no run in %s yet", store.Dir())
+		}
 		return latest.Dir, err
 	}
 	if info, err := store.Run(args[0]); err == nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes beside those of a run's verdict, which package judge has.
@@ -88,6 +89,10 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		var wrong *pflag.InvalidValueError
+		if errors.As(err, &wrong) { // its own words are Go's
+			err = fmt.Errorf("-%s %q: write a value of type %s", wrong.GetFlag().Name, wrong.GetValue(), wrong.GetFlag().Value.Type())
+		}
 		return fmt.Errorf("%w (see `%s -help`)", err, c.CommandPath())
 	})
 	f := root.PersistentFlags()
@@ -96,7 +101,8 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
 	root.AddCommand(
 		newNew(g), newValidate(g), newFmt(g), newPlan(g), newRun(g), newReport(g), newHistory(g),
-		newRecover(g), newHalt(g), newScan(g), newPlugin(g), newDocs(g), newDemo(g), newVersion(),
+		newRecover(g), newHalt(g), newScan(g), newPlugin(g), newDocs(g), newDemo(g),
+		newSelftest(g), newSelftestTarget(), newVersion(),
 	)
 	return root
 }
@@ -154,5 +160,5 @@ func formats(format string, known ...string) error {
 	if slices.Contains(known, format) {
 		return nil
 	}
-	return fmt.Errorf("unknown format %q: use %s", format, strings.Join(known, ", "))
+	return fmt.Errorf("unknown format %q: use %s", format, strings.Join(known, " or "))
 }

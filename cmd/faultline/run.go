@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -140,8 +141,12 @@ func savedPlan(path string) (*plan.Plan, error) {
 		return nil, fmt.Errorf("read plan: %w", err)
 	}
 	p, err := plan.Decode(raw)
+	var noJSON *json.SyntaxError
+	if errors.As(err, &noJSON) {
+		return nil, fmt.Errorf("%s is no saved plan, and no scenario: those are folders, or files that end in .hcl", path)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w (a scenario file ends in .hcl)", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return p, nil
 }

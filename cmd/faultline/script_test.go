@@ -85,6 +85,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("XDG_CACHE_HOME", os.Getenv("XDG_CACHE_HOME"))
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("TZ", "UTC")
+	runs, err := filepath.Abs("testdata/runs")
+	if err != nil {
+		return err
+	}
+	env.Setenv("RUNS", runs)
 	for _, dir := range []string{"things", "trouble"} {
 		if err := os.MkdirAll(filepath.Join(env.WorkDir, dir), 0o700); err != nil {
 			return err
@@ -239,11 +244,24 @@ func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // signalCommand sends a signal to the faultline that runs in the script's folder:
-// `signal KILL`.
+// `signal KILL`. What is to be killed takes its guardian along, which would recover.
 func signalCommand(ts *testscript.TestScript, _ bool, args []string) {
 	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	if len(args) != 1 || signals[args[0]] == 0 {
 		ts.Fatalf("usage: signal INT|TERM|HUP|KILL")
+	}
+	if args[0] == "KILL" {
+		files, err := filepath.Glob(filepath.Join(ts.Getenv("WORK"), "state", "runs", "*", "guardian.pid"))
+		ts.Check(err)
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			ts.Check(err)
+			pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+			ts.Check(err)
+			if err := syscall.Kill(pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
+				ts.Check(err)
+			}
+		}
 	}
 	sent := false
 	for _, pid := range processesIn(ts.Getenv("WORK")) {

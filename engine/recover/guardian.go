@@ -33,7 +33,7 @@ func Guard(ctx context.Context, engine io.Reader, o Options, run string) (Result
 	if err != nil {
 		return Result{}, false, err
 	}
-	if info.Finished && info.Residue == 0 {
+	if info.Finished && info.Residue == 0 || info.Err != nil && neverBegan(info) {
 		return Result{}, false, nil
 	}
 	waitForPlugins(ctx, o.Store.RunDir(run))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -34,15 +35,24 @@ type Options struct {
 const DefaultPatience = time.Minute
 
 // Pending lists the runs that are not live and need recovery: unfinished ones, and
-// finished ones that left residue.
+// finished ones that left residue. A run that died before its first event was on disk
+// is not among them: an intent comes after that, so that nothing was broken.
 func Pending(store *journal.Store) ([]journal.RunInfo, error) {
 	runs, err := store.Runs()
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(runs, func(r journal.RunInfo) bool {
-		return r.Live || r.Finished && r.Residue == 0
+		return r.Live || r.Finished && r.Residue == 0 || r.Err != nil && neverBegan(r)
 	}), nil
+}
+
+func neverBegan(r journal.RunInfo) bool {
+	log, err := journal.ReadAll(r.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	return err == nil && len(log.Events) == 0
 }
 
 // Result is what recovery of a run did.

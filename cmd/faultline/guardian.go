@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/recover"
+)
+
+// guardFlag makes `recover` a guardian: it sleeps until its standard input ends.
+const guardFlag = "when-parent-dies"
+
+// guardian is the process that recovers the run when the engine dies: detached, in a
+// session of its own, with no terminal. It sleeps on a pipe whose other end only the
+// engine holds.
+type guardian struct {
+	pipe io.Closer
+	done chan struct{}
+}
+
+// startGuardian starts the guardian of a run. Its own output goes to the run's
+// folder.
+func (g *global) startGuardian(run, dir string) (*guardian, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start the guardian: %w", err)
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "guardian.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("start the guardian: %w", err)
+	}
+	defer log.Close()
+	args := []string{"recover", "--" + guardFlag, "--state-dir", g.state()}
+	for _, d := range g.pluginDirs {
+		args = append(args, "--plugin-dir", d)
+	}
+	cmd := exec.Command(self, append(args, run)...)
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// One thread is enough to sleep, and a small heap to recover.
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=50")
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the guardian: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the guardian: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "guardian.pid"), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
+		_ = cmd.Process.Kill() // nothing was injected yet
+		_ = cmd.Wait()
+		return nil, fmt.Errorf("start the guardian: %w", err)
+	}
+	x := &guardian{pipe: pipe, done: make(chan struct{})}
+	go func() {
+		defer close(x.done)
+		_ = cmd.Wait() // what it did is in the journal and in its log
+	}()
+	return x, nil
+}
+
+// dismiss ends the guardian of a run that has ended, and waits for it.
+func (x *guardian) dismiss() {
+	x.pipe.Close()
+	<-x.done
+}
+
+// guard is the guardian's own life.
+func (g *global) guard(c *cobra.Command, run string) error {
+	// Whatever asks processes to end is meant for the engine; the guardian ends by
+	// itself soon after it.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	store, err := journal.Open(g.state())
+	if err != nil {
+		return err
+	}
+	h, err := g.host()
+	if err != nil {
+		return err
+	}
+	sleepLight()
+	result, acted, err := recover.Guard(context.WithoutCancel(c.Context()), g.process.stdin, recover.Options{
+		Store: store, By: "guardian", PID: os.Getpid(),
+		Start: func(ctx context.Context, u journal.PluginUsed, run, dir string) (recover.Plugin, error) {
+			return startUsed(ctx, h, u, run, dir)
+		},
+	}, run)
+	if err != nil {
+		return err
+	}
+	if !acted {
+		return nil
+	}
+	return showRecovered(c, []recover.Result{result}, "text")
+}
