@@ -20,11 +20,12 @@ var onlyNetwork = disconnectConfig{}
 func TestDisconnect(t *testing.T) {
 	l := newLab(t)
 	f := disconnect(l.engines)
-	net, netID := l.network("10.213.77.0/24")
+	net, netID, prefix := l.network()
+	static := prefix + "77"
 	watcher := l.run(connected(net, &network.EndpointSettings{}))
 	target := l.run(connected(net, &network.EndpointSettings{
 		Aliases:    []string{"store", "cache"},
-		IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: "10.213.77.77"},
+		IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: static},
 	}))
 	resolves := func(name string) bool { _, ok := l.resolve(watcher.ID, name); return ok }
 	if !resolves("store") || !resolves("cache") {
@@ -32,7 +33,7 @@ func TestDisconnect(t *testing.T) {
 	}
 
 	u := prepared(l, f, target, onlyNetwork)
-	if u.Network != net || u.NetworkID != netID || !slices.Equal(u.Aliases, []string{"store", "cache"}) || u.Static.IPv4Address != "10.213.77.77" {
+	if u.Network != net || u.NetworkID != netID || !slices.Equal(u.Aliases, []string{"store", "cache"}) || u.Static.IPv4Address != static {
 		t.Errorf("undo record %+v", u)
 	}
 	observes(l, f, onlyNetwork, u, false, false)
@@ -46,15 +47,15 @@ func TestDisconnect(t *testing.T) {
 		t.Error("the alias resolves while the container is disconnected")
 	}
 
-	if r := reverts(l, disconnect, u, sdk.PutBack); !strings.Contains(r.Proof, "store") || !strings.Contains(r.Proof, "10.213.77.77") {
+	if r := reverts(l, disconnect, u, sdk.PutBack); !strings.Contains(r.Proof, "store") || !strings.Contains(r.Proof, static) {
 		t.Errorf("reverted %+v", r)
 	}
 	now := l.look(u.Container).Networks[net]
-	if now.IPAddress != "10.213.77.77" || !slices.Contains(now.Aliases, "cache") {
+	if now.IPAddress != static || !slices.Contains(now.Aliases, "cache") {
 		t.Errorf("connected again as %+v", now)
 	}
 	for _, alias := range []string{"store", "cache", target.Name} {
-		if got, _ := l.resolve(watcher.ID, alias); !strings.Contains(got, "10.213.77.77") {
+		if got, _ := l.resolve(watcher.ID, alias); !strings.Contains(got, static) {
 			t.Errorf("%s resolves to %s after the revert", alias, got)
 		}
 	}
@@ -65,7 +66,7 @@ func TestDisconnect(t *testing.T) {
 
 func TestDisconnectRevertedTwiceAtOnce(t *testing.T) {
 	l := newLab(t)
-	net, _ := l.network("")
+	net, _, _ := l.network()
 	u := injected(l, disconnect(l.engines), l.run(connected(net, &network.EndpointSettings{Aliases: []string{"store"}})), onlyNetwork)
 	twice(l, disconnect, u)
 	if connected, differs := u.as(l.look(u.Container)); !connected || differs != "" {
@@ -78,7 +79,7 @@ func TestDisconnectRevertedTwiceAtOnce(t *testing.T) {
 func TestDisconnectOutlivesTheIncarnation(t *testing.T) {
 	l := newLab(t)
 	f := disconnect(l.engines)
-	net, _ := l.network("")
+	net, _, _ := l.network()
 	u := injected(l, f, l.run(connected(net, &network.EndpointSettings{Aliases: []string{"store"}})), onlyNetwork)
 	l.ready(u.Container)
 	l.must(l.engine.ContainerRestart(context.Background(), u.Container, container.StopOptions{}))
@@ -131,8 +132,8 @@ func TestDisconnectChoosesTheNetwork(t *testing.T) {
 	}
 	refuses(l.run(), onlyNetwork, "network mode is none")
 
-	one, _ := l.network("")
-	two, twoID := l.network("10.213.78.0/24")
+	one, _, _ := l.network()
+	two, twoID, _ := l.network()
 	target := l.run(connected(one, &network.EndpointSettings{}))
 	l.must(l.engine.NetworkConnect(ctx, two, target.ID, nil))
 	refuses(target, onlyNetwork, "say which with network")
@@ -157,7 +158,7 @@ func TestDisconnectAndSomebodyElse(t *testing.T) {
 	ctx := context.Background()
 	t.Run("connects it otherwise", func(t *testing.T) {
 		l := l.in(t)
-		net, _ := l.network("10.213.79.0/24")
+		net, _, _ := l.network()
 		u := injected(l, f, l.run(connected(net, &network.EndpointSettings{Aliases: []string{"store"}})), onlyNetwork)
 		l.must(l.engine.NetworkConnect(ctx, net, u.Container, nil))
 		observes(l, f, onlyNetwork, u, true, true)
@@ -167,7 +168,7 @@ func TestDisconnectAndSomebodyElse(t *testing.T) {
 	})
 	t.Run("removes the network", func(t *testing.T) {
 		l := l.in(t)
-		net, netID := l.network("10.213.80.0/24")
+		net, netID, _ := l.network()
 		u := injected(l, f, l.run(connected(net, &network.EndpointSettings{})), onlyNetwork)
 		l.must(l.engine.NetworkRemove(ctx, netID))
 		if r := reverts(l, disconnect, u, sdk.ForeignChange); !r.Residue || !strings.Contains(r.Proof, "removed network") {
@@ -176,7 +177,7 @@ func TestDisconnectAndSomebodyElse(t *testing.T) {
 	})
 	t.Run("removes the container", func(t *testing.T) {
 		l := l.in(t)
-		net, _ := l.network("10.213.81.0/24")
+		net, _, _ := l.network()
 		u := injected(l, f, l.run(connected(net, &network.EndpointSettings{})), onlyNetwork)
 		l.remove(u.Container)
 		observes(l, f, onlyNetwork, u, false, false)
@@ -185,9 +186,9 @@ func TestDisconnectAndSomebodyElse(t *testing.T) {
 	})
 	t.Run("takes its address", func(t *testing.T) {
 		l := l.in(t)
-		net, _ := l.network("10.213.82.0/24")
+		net, _, prefix := l.network()
 		static := func() *network.EndpointSettings {
-			return &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: "10.213.82.82"}}
+			return &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: prefix + "82"}}
 		}
 		u := injected(l, f, l.run(connected(net, static())), onlyNetwork)
 		thief := l.run(connected(net, static()))

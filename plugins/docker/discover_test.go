@@ -14,7 +14,7 @@ import (
 
 func TestDiscover(t *testing.T) {
 	l := newLab(t)
-	net, netID := l.network("")
+	net, netID, _ := l.network()
 	a := l.run(labelled("zone", "a"), labelled("app", "web"), labelled("rack", "r7"),
 		connected(net, &network.EndpointSettings{}), policy(container.RestartPolicyAlways))
 	b := l.create(labelled("app", "web"), autoRemoved)

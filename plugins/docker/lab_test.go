@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +26,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
-	"go.uber.org/goleak"
 
 	"github.com/faultline-go/faultline/plugins/docker/dockertest"
 	"github.com/faultline-go/faultline/sdk"
@@ -70,7 +70,7 @@ func labOn(t testing.TB) *lab {
 }
 
 // in is the lab as a subtest uses it.
-func (l *lab) in(t *testing.T) *lab {
+func (l *lab) in(t testing.TB) *lab {
 	sub := *l
 	sub.t = t
 	return &sub
@@ -223,21 +223,29 @@ func (l *lab) eventually(what string, happened func() bool) {
 	}
 }
 
-func (l *lab) network(subnet string) (name, id string) {
+// network makes a network. Its containers may ask for addresses in it: the prefix
+// of its subnet is "10.213.7." or the like, one that nobody uses yet.
+func (l *lab) network() (name, id, prefix string) {
 	l.t.Helper()
-	name = "faultline-test-" + hex.EncodeToString(hash(l.mark + subnet)[:6])
-	o := network.CreateOptions{Labels: l.labels()}
-	if subnet != "" {
-		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
-	}
-	made, err := l.engine.NetworkCreate(context.Background(), name, o)
-	l.must(err)
-	l.t.Cleanup(func() {
-		if err := l.engine.NetworkRemove(context.Background(), made.ID); err != nil && !cerrdefs.IsNotFound(err) {
-			l.t.Errorf("clean up: %v", err)
+	for range 20 {
+		prefix = fmt.Sprintf("10.%d.%d.", 200+mathrand.IntN(50), mathrand.IntN(256))
+		name = "faultline-test-" + rand.Text()[:10]
+		made, err := l.engine.NetworkCreate(context.Background(), name, network.CreateOptions{
+			Labels: l.labels(), IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: prefix + "0/24"}}},
+		})
+		if err != nil && strings.Contains(err.Error(), "overlaps") {
+			continue
 		}
-	})
-	return name, made.ID
+		l.must(err)
+		l.t.Cleanup(func() {
+			if err := l.engine.NetworkRemove(context.Background(), made.ID); err != nil && !cerrdefs.IsNotFound(err) {
+				l.t.Errorf("clean up: %v", err)
+			}
+		})
+		return name, made.ID, prefix
+	}
+	l.t.Fatal("every subnet that was tried is taken")
+	return "", "", ""
 }
 
 // resolve looks a name up from inside a container.
@@ -424,5 +432,3 @@ func hash(s string) []byte {
 	sum := sha256.Sum256([]byte(s))
 	return sum[:]
 }
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

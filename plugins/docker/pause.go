@@ -3,8 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-
-	cerrdefs "github.com/containerd/errdefs"
+	"time"
 
 	"github.com/faultline-go/faultline/sdk"
 )
@@ -91,23 +90,50 @@ func (e *engines) thaw(ctx context.Context, u paused) (sdk.Reverted, error) {
 	if _, foreign := e.notOurs.Load(u); foreign {
 		return sdk.Reverted{Outcome: sdk.ForeignChange, Proof: "somebody else paused it before this fault could"}, nil
 	}
-	// Somebody may do the same at this moment: what counts is how it looks afterwards.
-	unpause := engine.ContainerUnpause(ctx, u.Container)
-	s, found, err = engine.look(ctx, u.Container)
-	if err != nil {
-		return sdk.Reverted{}, err
+	for {
+		unpause := engine.ContainerUnpause(ctx, u.Container)
+		s, found, err = engine.pauseEnds(ctx, u)
+		if err != nil {
+			return sdk.Reverted{}, err
+		}
+		r, done := u.alone(s, found)
+		switch {
+		case done && unpause == nil && found && s.Running:
+			return sdk.Reverted{Outcome: sdk.PutBack, Proof: "unpaused, the engine reports it " + s.Status}, nil
+		case done:
+			return r, nil // somebody did the same at this moment
+		case ctx.Err() != nil && unpause != nil:
+			return sdk.Reverted{}, engine.at.explain("unpause container "+u.Name, unpause)
+		case ctx.Err() != nil:
+			return sdk.Reverted{}, fmt.Errorf("container %s is still paused after it was unpaused", u.Name)
+		}
 	}
-	r, done := u.alone(s, found)
-	switch {
-	case done && unpause == nil && found && s.Running:
-		return sdk.Reverted{Outcome: sdk.PutBack, Proof: "unpaused, the engine reports it " + s.Status}, nil
-	case done:
-		return r, nil
-	case unpause != nil && !cerrdefs.IsConflict(unpause):
-		return sdk.Reverted{}, engine.at.explain("unpause container "+u.Name, unpause)
-	}
-	return sdk.Reverted{}, fmt.Errorf("container %s is still paused after it was unpaused", u.Name)
 }
+
+// pauseEnds looks until the container is no longer reported as paused, or for
+// unpauseTime. An engine that has just unpaused may for a moment report the pause
+// again: it comes upon the news of it late.
+func (e *engine) pauseEnds(ctx context.Context, u paused) (snapshot, bool, error) {
+	give := time.After(unpauseTime)
+	for {
+		s, found, err := e.look(ctx, u.Container)
+		if err != nil {
+			return s, found, err
+		}
+		if _, done := u.alone(s, found); done {
+			return s, found, nil
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-give:
+			return s, found, nil
+		case <-ctx.Done():
+			return s, found, nil
+		}
+	}
+}
+
+const unpauseTime = 2 * time.Second
 
 // alone decides whether a container is to be left alone.
 func (u paused) alone(s snapshot, found bool) (sdk.Reverted, bool) {
