@@ -98,13 +98,15 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	}
 	for i := range p.Experiments {
 		x := &p.Experiments[i]
-		if err := prepare(ctx, x, plugins, &problems); err != nil {
+		pos := positions(s.Experiments[i])
+		if err := prepare(ctx, x, plugins, pos, &problems); err != nil {
 			return nil, err
 		}
-		pos := positions(s.Experiments[i])
 		problems = append(problems, checkLimits(p.Limits, x, sets, pos)...)
 		checkResources(x, pos, &problems)
-		p.Longest += x.Spec.Baseline + x.Spec.Planned + x.Spec.Observe
+		if x.Skip == "" {
+			p.Longest += x.lasts
+		}
 		p.Warnings = append(p.Warnings, doubts(x)...)
 	}
 	if len(problems) > 0 {
@@ -238,7 +240,8 @@ func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins 
 	if err != nil {
 		problems.add(e.Pos, fmt.Sprintf("experiment %s: %v", e.Name, err), "")
 	}
-	x.Spec.Planned = end
+	first, last := underFault(x.Steps)
+	x.Spec.Planned = last - first
 	for i := range x.Steps {
 		if s := &x.Steps[i]; s.Kind == scenario.FaultStep {
 			x.Spec.Faults = append(x.Spec.Faults, journal.FaultSpec{
@@ -250,6 +253,10 @@ func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins 
 		x.Spec.Observe = observeFor(x.Spec)
 	}
 	x.Needs = judge.NeedsOfExperiment(x.Spec)
+	x.lasts = x.Spec.Baseline + max(end, last+x.Spec.Observe)
+	if len(x.Spec.Faults) == 0 {
+		x.lasts = max(end, x.Spec.Observe) // a check has no baseline
+	}
 	return x, nil
 }
 
@@ -307,7 +314,7 @@ func observeFor(e journal.ExperimentSpec) time.Duration {
 
 // prepare asks each fault to look at its targets now. It learns what the fault
 // would occupy, and finds out before the run what cannot work.
-func prepare(ctx context.Context, x *Experiment, plugins Plugins, problems *Problems) error {
+func prepare(ctx context.Context, x *Experiment, plugins Plugins, pos func(string) string, problems *Problems) error {
 	for i := range x.Steps {
 		s := &x.Steps[i]
 		if len(s.Targets) == 0 {
@@ -317,14 +324,14 @@ func prepare(ctx context.Context, x *Experiment, plugins Plugins, problems *Prob
 		if err != nil {
 			return err
 		}
-		if err := s.prepare(ctx, plugin, x.Spec.Name, problems); err != nil {
+		if err := s.prepare(ctx, plugin, x.Spec.Name, pos(s.Name), problems); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Step) prepare(ctx context.Context, plugin Planner, experiment string, problems *Problems) error {
+func (s *Step) prepare(ctx context.Context, plugin Planner, experiment, pos string, problems *Problems) error {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
 	results, err := plugin.Prepare(ctx, s.PrepareRequest())
@@ -332,19 +339,27 @@ func (s *Step) prepare(ctx context.Context, plugin Planner, experiment string, p
 		if errors.Is(err, wire.ErrGone) || errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("prepare %s: %w", s.Name, err)
 		}
-		problems.add("", fmt.Sprintf("fault %s of experiment %s cannot be prepared", s.Name, experiment), err.Error())
+		problems.add(pos, fmt.Sprintf("fault %s of experiment %s cannot be prepared", s.Name, experiment), err.Error())
 		return nil
 	}
+	answered := map[string]bool{}
 	for _, r := range results {
 		at := slices.IndexFunc(s.Targets, func(t Target) bool { return t.ID == r.Target })
 		if at < 0 {
 			return fmt.Errorf("prepare %s: the plugin answered for a target that it was not asked about: %s", s.Name, r.Target)
 		}
 		if r.Err != "" {
-			problems.add("", fmt.Sprintf("fault %s of experiment %s cannot be injected into %s", s.Name, experiment, s.Targets[at].Name), r.Err)
+			answered[r.Target] = true
+			problems.add(pos, fmt.Sprintf("fault %s of experiment %s cannot be injected into %s", s.Name, experiment, s.Targets[at].Name), r.Err)
 			continue
 		}
 		s.Targets[at].Resources = r.Resources
+		answered[r.Target] = true
+	}
+	for _, t := range s.Targets {
+		if !answered[t.ID] {
+			return fmt.Errorf("prepare %s: the plugin gave no answer for %s", s.Name, t.Name)
+		}
 	}
 	return nil
 }

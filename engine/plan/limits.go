@@ -93,27 +93,32 @@ func keepZones(ps *Problems, keep int, s *Step, at []*Step, set targetSet, pos s
 }
 
 // InWindow says whether a run may start at that time: a run that lasts as planned
-// must also end inside the window. No windows: always.
+// must also end inside the same window. No windows: always.
 func (p *Plan) InWindow(at time.Time) bool {
 	inAny := func(windows []scenario.Window) bool {
 		return len(windows) == 0 || slices.ContainsFunc(windows, func(w scenario.Window) bool {
-			return inWindow(w, at) && inWindow(w, at.Add(p.Longest))
+			return inWindow(w, at, at.Add(p.Longest))
 		})
 	}
 	return inAny(p.Limits.windows) && inAny(p.Limits.policyWindows)
 }
 
-func inWindow(w scenario.Window, at time.Time) bool {
+// inWindow says whether all of a time lies in a window, which lies within one day. The
+// hours are those of the wall clock, on days with a change of it as well.
+func inWindow(w scenario.Window, from, to time.Time) bool {
 	zone := w.Zone
 	if zone == nil {
-		zone = time.Local
+		zone = time.UTC
 	}
-	at = at.In(zone)
-	if len(w.Days) > 0 && !slices.Contains(w.Days, at.Weekday()) {
+	from, to = from.In(zone), to.In(zone)
+	if len(w.Days) > 0 && !slices.Contains(w.Days, from.Weekday()) {
 		return false
 	}
-	since := time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute + time.Duration(at.Second())*time.Second
-	return since >= w.From && since <= w.To
+	y, m, d := from.Date()
+	at := func(clock time.Duration) time.Time {
+		return time.Date(y, m, d, int(clock/time.Hour), int(clock%time.Hour/time.Minute), 0, 0, zone)
+	}
+	return !from.Before(at(w.From)) && !to.After(at(w.To))
 }
 
 // describeWindow says a window in words.

@@ -46,7 +46,7 @@ func choose(t *scenario.Target, seed int64, all []schema.Candidate) (passed, pic
 	case p.Groups > 0:
 		picked, err = pickGroups(p, passed, rng)
 	case p.Percent > 0:
-		n := int(float64(len(passed)) * p.Percent / 100)
+		n := int(float64(len(passed))*p.Percent/100 + 1e-9) // 57.3 % of 1000 is 573, whatever binary fractions say
 		if n == 0 {
 			return passed, nil, fmt.Errorf("%g %% of the %d that match, rounded down, is none", p.Percent, len(passed))
 		}

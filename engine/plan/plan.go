@@ -85,6 +85,8 @@ type Experiment struct {
 	Skip string `json:"skip,omitempty"`
 
 	Objectives []Objective `json:"-"` // in the order of Spec.Objectives
+
+	lasts time.Duration // when nothing goes wrong
 }
 
 // Objective joins an objective's specification to its compiled condition.

@@ -1,11 +1,14 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/faultline-go/faultline/engine/scenario"
 	"github.com/faultline-go/faultline/sdk/schema"
@@ -34,7 +37,7 @@ func (p *Plan) Show(out io.Writer) error {
 		if i == 0 {
 			w.printf("\n")
 		}
-		w.printf("warning: %s\n", warning)
+		w.fill("", "  ", "warning: "+warning)
 	}
 	return w.err
 }
@@ -51,29 +54,59 @@ func (p *printer) printf(format string, args ...any) {
 	}
 }
 
-// table writes rows of cells under each other, indented.
-func (p *printer) table(rows [][]string) {
-	if p.err != nil {
-		return
-	}
-	t := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		if _, p.err = fmt.Fprintln(t, "  "+strings.Join(row, "\t")); p.err != nil {
-			return
+// width is how wide lines of text become. Names are as long as they are.
+const width = 80
+
+// fill writes a paragraph: its first line with one indentation, the others with
+// another.
+func (p *printer) fill(first, others, text string) {
+	line := first
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+			line += word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
+			p.printf("%s\n", line)
+			line = others + word
+		default:
+			line += " " + word
 		}
 	}
-	p.err = t.Flush()
+	p.printf("%s\n", line)
+}
+
+// table writes rows of cells under each other, indented.
+func (p *printer) table(rows [][]string) { p.printf("%s", table(rows)) }
+
+func table(rows [][]string) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(t, "  "+strings.Join(row, "\t"))
+	}
+	t.Flush() // a builder takes everything
+	return b.String()
+}
+
+func tooWide(text string) bool {
+	for line := range strings.Lines(text) {
+		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > width {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *printer) experiment(e *Experiment) {
-	p.printf("\nexperiment %s", e.Spec.Name)
-	if e.Spec.Hypothesis != "" {
-		p.printf(": %s", e.Spec.Hypothesis)
-	}
 	p.printf("\n")
+	title := "experiment " + e.Spec.Name
+	if e.Spec.Hypothesis != "" {
+		title += ": " + e.Spec.Hypothesis
+	}
+	p.fill("", "  ", title)
 	switch {
 	case e.Skip != "":
-		p.printf("  is left out: %s\n", e.Skip)
+		p.fill("  ", "    ", "is left out: "+e.Skip)
 		return
 	case len(e.Spec.Faults) == 0:
 		p.printf("  check, nothing is broken: observe %s\n", round(e.Spec.Observe))
@@ -82,11 +115,7 @@ func (p *printer) experiment(e *Experiment) {
 			e.Spec.Expect, round(e.Spec.Baseline), round(e.Spec.Planned), round(e.Spec.Observe), round(e.Spec.RecoverWithin))
 	}
 	if len(e.Steps) > 0 {
-		rows := [][]string{{"AT", "STEP", "TARGETS", "FOR", "REVERTS IN", "IF ALL OF US DIE"}}
-		for i := range e.Steps {
-			rows = append(rows, stepRow(&e.Steps[i]))
-		}
-		p.table(rows)
+		p.steps(e.Steps)
 	}
 	if len(e.Needs) > 0 {
 		rows := [][]string{{"OBJECTIVE", "PHASE", "TARGET", "SAMPLES", "NEEDED TO HOLD", "TO SEE 5x BURN"}}
@@ -102,6 +131,34 @@ func (p *printer) experiment(e *Experiment) {
 			rows = append(rows, []string{n.Objective, string(n.Phase), fmt.Sprintf("%g %%", n.Target*100), fmt.Sprint(n.Expected), held, burn})
 		}
 		p.table(rows)
+	}
+}
+
+// steps writes the time line: as a table, or where that is too wide, as a paragraph a
+// step.
+func (p *printer) steps(steps []Step) {
+	steps = slices.Clone(steps)
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.Start, b.Start) })
+	rows := [][]string{{"AT", "STEP", "TARGETS", "FOR", "REVERTS IN", "IF ALL OF US DIE"}}
+	for i := range steps {
+		rows = append(rows, stepRow(&steps[i]))
+	}
+	if text := table(rows); !tooWide(text) {
+		p.printf("%s", text)
+		return
+	}
+	for i := range steps {
+		s, row := &steps[i], rows[i+1]
+		text := "+" + round(s.Start) + " " + s.Name
+		if len(s.After) > 0 {
+			text += " after " + strings.Join(s.After, ", ")
+		}
+		if s.Kind == scenario.ActionStep {
+			p.fill("  ", "    ", text)
+			continue
+		}
+		p.fill("  ", "    ", fmt.Sprintf("%s, for %s on %s", text, row[3], row[2]))
+		p.fill("    ", "    ", fmt.Sprintf("put back within %s; if all of us die: %s", row[4], row[5]))
 	}
 }
 
@@ -137,11 +194,14 @@ func (p *printer) guards(all []Guard) {
 		if i == 0 {
 			p.printf("\nguards\n")
 		}
-		p.printf("  %s: abort when %s does not hold on %s", g.Name, g.Good, g.Probe)
+		text := fmt.Sprintf("%s: abort when %s does not hold on %s", g.Name, g.Good, g.Probe)
 		if g.For > 0 {
-			p.printf(" for %s", round(g.For))
+			text += " for " + round(g.For)
 		}
-		p.printf(", or without data for %s\n", round(g.NoDataAfter))
+		if g.NoDataAfter > 0 {
+			text += ", or without data for " + round(g.NoDataAfter)
+		}
+		p.fill("  ", "    ", text)
 	}
 }
 
@@ -160,7 +220,8 @@ func (p *printer) limits(l Limits) {
 		parts = append(parts, "only "+w)
 	}
 	if len(parts) > 0 {
-		p.printf("\nlimits: %s\n", strings.Join(parts, "; "))
+		p.printf("\n")
+		p.fill("", "  ", "limits: "+strings.Join(parts, "; "))
 	}
 }
 

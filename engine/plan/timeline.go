@@ -4,7 +4,25 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/faultline-go/faultline/engine/scenario"
 )
+
+// underFault is when the first fault of a time line starts and the last one ends; the
+// time between is under fault, gaps included.
+func underFault(steps []Step) (first, last time.Duration) {
+	none := true
+	for _, s := range steps {
+		if s.Kind != scenario.FaultStep {
+			continue
+		}
+		if none || s.Start < first {
+			first = s.Start
+		}
+		last, none = max(last, s.Start+s.Duration), false
+	}
+	return first, last
+}
 
 // layOut gives every step its planned start, from its offset and the ends of the
 // steps that it comes after, and returns the end of the last one. What a fault
@@ -50,13 +68,20 @@ func overlap(steps []Step, a, b *Step) bool {
 
 // waits says whether s comes after the named step, directly or not.
 func waits(steps []Step, s *Step, name string) bool {
-	if slices.Contains(s.After, name) {
-		return true
-	}
-	for _, before := range s.After {
-		i := slices.IndexFunc(steps, func(x Step) bool { return x.Name == before })
-		if i >= 0 && waits(steps, &steps[i], name) {
+	seen := map[string]bool{}
+	open := slices.Clone(s.After)
+	for len(open) > 0 {
+		before := open[len(open)-1]
+		open = open[:len(open)-1]
+		if before == name {
 			return true
+		}
+		if seen[before] {
+			continue
+		}
+		seen[before] = true
+		if i := slices.IndexFunc(steps, func(x Step) bool { return x.Name == before }); i >= 0 {
+			open = append(open, steps[i].After...)
 		}
 	}
 	return false

@@ -252,7 +252,16 @@ func (d *day) invariants(t *testing.T, stillOff []string) {
 // golden compares the trace.
 func golden(t *testing.T, d *day) {
 	t.Helper()
-	path := filepath.Join("testdata", filepath.FromSlash(strings.ReplaceAll(t.Name(), " ", "-"))+".txt")
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r == '_':
+			return '-'
+		case r == ',' || r == '\'':
+			return -1
+		}
+		return r
+	}, t.Name())
+	path := filepath.Join("testdata", filepath.FromSlash(name)+".txt")
 	got := d.trace()
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
