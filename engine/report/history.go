@@ -13,7 +13,7 @@ type RunSummary struct {
 	Started  time.Time     `json:"started"`
 	Scenario string        `json:"scenario"`
 	Verdict  judge.Verdict `json:"verdict"`
-	ExitCode int           `json:"exit_code"`
+	ExitCode *int          `json:"exit_code"` // nil: the run has no end
 	Duration float64       `json:"duration_s"`
 }
 
@@ -21,7 +21,7 @@ type RunSummary struct {
 func Summary(r *judge.Result) RunSummary {
 	return RunSummary{
 		Run: r.Run.ID, Started: r.Run.Started, Scenario: r.Run.Scenario.Name,
-		Verdict: r.Verdict, ExitCode: r.ExitCode, Duration: r.Run.Duration,
+		Verdict: r.Verdict, ExitCode: &r.ExitCode, Duration: r.Run.Duration,
 	}
 }
 
@@ -33,7 +33,14 @@ func History(w io.Writer, runs []RunSummary, o Options) error {
 	} else {
 		g := grid{head: []string{"Run", "Started", "Scenario", "Verdict", "Exit", "Took"}, right: []int{4, 5}, wrap: 2, keep: []int{0}}
 		for _, r := range runs {
-			g.add(r.Run, r.Started.UTC().Format("2006-01-02 15:04"), r.Scenario, word(r.Verdict), number(r.ExitCode), length(r.Duration))
+			started, code, took := "–", "–", "–"
+			if !r.Started.IsZero() {
+				started, took = r.Started.UTC().Format("2006-01-02 15:04"), length(r.Duration)
+			}
+			if r.ExitCode != nil {
+				code = number(*r.ExitCode)
+			}
+			g.add(r.Run, started, r.Scenario, word(r.Verdict), code, took)
 		}
 		for _, l := range drawTable(g, p.o.width(), p.cell) {
 			p.line(l)

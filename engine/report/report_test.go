@@ -284,7 +284,8 @@ func checkJUnit(t *testing.T, file []byte) {
 func TestHistory(t *testing.T) {
 	runs := []RunSummary{
 		Summary(everything()), Summary(result(held())),
-		{Run: "20261101T120000-ffff", Started: day.Add(-21 * time.Hour), Scenario: "a-scenario-with-a-name-that-is-much-too-long-for-a-table", Verdict: judge.NotExercised, ExitCode: 3, Duration: 4000},
+		{Run: "20261101T120000-ffff", Started: day.Add(-21 * time.Hour), Scenario: "a-scenario-with-a-name-that-is-much-too-long-for-a-table", Verdict: judge.NotExercised, ExitCode: new(3), Duration: 4000},
+		{Run: "20261101T130000-0000", Verdict: "unreadable"},
 	}
 	got := write(t, func(w io.Writer) error { return History(w, runs, Options{}) })
 	golden(t, "history", got)

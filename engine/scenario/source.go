@@ -151,7 +151,9 @@ func (s *source) parse() hcl.Diagnostics {
 		s.blocks = append(s.blocks, b.Blocks...)
 		s.loose = append(s.loose, byPlace(b.Attributes)...)
 	}
-	return diags
+	// One mistake in the syntax leads the parser astray: what it says after the first
+	// is seldom another mistake.
+	return diags[:min(len(diags), 1)]
 }
 
 type piece struct{ from, to, line int }
