@@ -54,8 +54,13 @@ func (p *printer) printf(format string, args ...any) {
 	}
 }
 
-// width is how wide lines of text become. Names are as long as they are.
-const width = 80
+// How wide text becomes, and how wide a table may be before it is written as text: it
+// is the easier to read, and most terminals have some columns more than 80. Names are
+// as long as they are.
+const (
+	width      = 80
+	tableWidth = 96
+)
 
 // fill writes a paragraph: its first line with one indentation, the others with
 // another.
@@ -90,7 +95,7 @@ func table(rows [][]string) string {
 
 func tooWide(text string) bool {
 	for line := range strings.Lines(text) {
-		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > width {
+		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > tableWidth {
 			return true
 		}
 	}
