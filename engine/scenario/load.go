@@ -29,6 +29,9 @@ type Options struct {
 	// Describe returns what a plugin offers. It is asked at most once for each
 	// plugin. Its error is shown to the author of the scenario.
 	Describe func(plugin string) (*schema.Description, error)
+	// CheckVersion says why a plugin does not satisfy a scenario's constraint. Nil:
+	// every version does.
+	CheckVersion func(d *schema.Description, constraint string) error
 }
 
 // Load reads a scenario from a folder (its *.hcl files, in order of name) or from

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // loadText loads a scenario that is one text, called test.hcl.
@@ -537,4 +540,21 @@ func TestPieces(t *testing.T) {
 
 func lineOf(text, part string) string {
 	return strconv.Itoa(1 + strings.Count(text[:strings.Index(text, part)], "\n"))
+}
+
+func TestPluginVersion(t *testing.T) {
+	text := prelude + "\nplugin \"http\" {\n  version = \">= 9\"\n}\n"
+	opts := Options{CheckVersion: func(d *schema.Description, constraint string) error {
+		if d.Name != "http" || constraint != ">= 9" {
+			t.Errorf("asked whether %s satisfies %q", d.Name, constraint)
+		}
+		return errors.New("plugin is too old")
+	}}
+	if _, d := loadText(text, opts); !strings.Contains(d.Error(), "Wrong plugin version") {
+		t.Errorf("got: %s", d.Error())
+	}
+	opts.CheckVersion = func(*schema.Description, string) error { return nil }
+	if _, d := loadText(text, opts); d.HasErrors() {
+		t.Errorf("got: %s", d.Error())
+	}
 }

@@ -212,6 +212,11 @@ func (l *loader) listPlugins() {
 		if p.description == nil {
 			continue
 		}
+		if check := l.opts.CheckVersion; check != nil && constraint.MatchString(out.Constraint) {
+			if err := check(p.description, out.Constraint); err != nil {
+				l.error(at, "Wrong plugin version", "The %s.", err)
+			}
+		}
 		d := decoder{l: l, ctx: l.root, what: what, meta: schema.PluginMeta, refuseSecrets: true}
 		if p.block == nil {
 			d.missing = fmt.Sprintf(" Add a block: plugin %q { … }.", name)
