@@ -4,7 +4,9 @@
 package recover
 
 import (
+	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/sdk/wire"
@@ -14,33 +16,72 @@ import (
 type Fault struct {
 	Intent *journal.FaultIntent
 	Open   []journal.TargetIntent // of the intent's targets
+	// Again: a scan has found a target after it was put back, so that the outcome on
+	// record is not the last word.
+	Again bool
+	// Unanswered: its injection gave no clear answer, and may take effect late.
+	Unanswered bool
 }
 
 // Open lists the faults of a journal with open targets, in the order in which they
-// were injected: those without a revert, and those whose revert left residue.
+// were injected: those without a revert, those whose revert left residue, and those
+// that a later scan has found still there.
 func Open(events []journal.Event) []Fault {
-	var out []Fault
+	var all []Fault
 	for _, e := range events {
 		switch d := e.Data.(type) {
 		case *journal.FaultIntent:
-			out = append(out, Fault{Intent: d, Open: slices.Clone(d.Targets)})
+			all = append(all, Fault{Intent: d, Open: slices.Clone(d.Targets), Unanswered: true})
+		case *journal.FaultActive:
+			for i := range all {
+				if all[i].Intent.ID == d.ID {
+					all[i].Unanswered = false
+				}
+			}
 		case *journal.FaultReverted:
-			for i := range out {
-				if out[i].Intent.ID == d.ID {
-					out[i].Open = stillOpen(out[i].Open, d.Targets)
+			for i := range all {
+				if all[i].Intent.ID == d.ID {
+					all[i].settle(d.Targets)
+				}
+			}
+		case *journal.Residue:
+			if d.When != "before" {
+				reopen(all, d.Findings)
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(f Fault) bool { return len(f.Open) == 0 })
+}
+
+// settle closes the targets that are put back.
+func (f *Fault) settle(outcomes []journal.TargetOutcome) {
+	f.Open = slices.DeleteFunc(f.Open, func(t journal.TargetIntent) bool {
+		return slices.ContainsFunc(outcomes, func(o journal.TargetOutcome) bool {
+			return o.ID == t.ID && !o.Residue && o.Outcome != journal.RevertFailed
+		})
+	})
+	if len(f.Open) == 0 {
+		f.Again = false
+	}
+}
+
+// reopen opens the targets again that a scan has found. A finding that names neither
+// a fault nor a target of this run is nothing that its undo records could put back.
+func reopen(all []Fault, findings []journal.Finding) {
+	for _, found := range findings {
+		for i := range all {
+			f := &all[i]
+			if found.Fault != f.Intent.ID && found.Fault != f.Intent.Fault && found.Fault != f.Intent.Type {
+				continue
+			}
+			for _, t := range f.Intent.Targets {
+				isOpen := slices.ContainsFunc(f.Open, func(o journal.TargetIntent) bool { return o.ID == t.ID })
+				if !isOpen && (found.Target == t.ID || found.Target == t.Name) {
+					f.Open, f.Again = append(f.Open, t), true
 				}
 			}
 		}
 	}
-	return slices.DeleteFunc(out, func(f Fault) bool { return len(f.Open) == 0 })
-}
-
-func stillOpen(open []journal.TargetIntent, settled []journal.TargetOutcome) []journal.TargetIntent {
-	return slices.DeleteFunc(open, func(t journal.TargetIntent) bool {
-		return slices.ContainsFunc(settled, func(o journal.TargetOutcome) bool {
-			return o.ID == t.ID && !o.Residue && o.Outcome != journal.RevertFailed
-		})
-	})
 }
 
 // Undos are the undo records of the open targets.
@@ -59,4 +100,32 @@ func started(events []journal.Event) *journal.RunStarted {
 	}
 	s, _ := events[0].Data.(*journal.RunStarted)
 	return s
+}
+
+// settleTime is how long an injection of the fault that gave no answer may still take
+// effect, as the run's plan says; 0 when it does not say.
+func (f Fault) settleTime(begin *journal.RunStarted) time.Duration {
+	if begin == nil {
+		return 0
+	}
+	var plan struct {
+		Experiments []struct {
+			Spec  struct{ Name string }
+			Steps []struct {
+				Name   string
+				Settle time.Duration `json:"settle_ns"`
+			}
+		}
+	}
+	if json.Unmarshal(begin.Plan, &plan) != nil {
+		return 0 // the plan is not needed to put anything back
+	}
+	for _, e := range plan.Experiments {
+		for _, s := range e.Steps {
+			if e.Spec.Name == f.Intent.Experiment && s.Name == f.Intent.Fault {
+				return s.Settle
+			}
+		}
+	}
+	return 0
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -60,7 +63,8 @@ type Result struct {
 	Run      string            `json:"run"`
 	Faults   []FaultResult     `json:"faults"`
 	Findings []journal.Finding `json:"findings,omitempty"`
-	Error    string            `json:"error,omitempty"` // the run could not be recovered at all
+	Residue  int               `json:"residue,omitempty"` // what is left, as judged from the whole journal
+	Error    string            `json:"error,omitempty"`   // the run could not be recovered at all
 }
 
 // FaultResult is what became of one fault.
@@ -72,7 +76,7 @@ type FaultResult struct {
 
 // Clean says whether nothing is left of the run.
 func (r Result) Clean() bool {
-	if r.Error != "" || len(r.Findings) > 0 {
+	if r.Error != "" || len(r.Findings) > 0 || r.Residue > 0 {
 		return false
 	}
 	for _, f := range r.Faults {
@@ -84,13 +88,21 @@ func (r Result) Clean() bool {
 }
 
 // Run undoes what a run left, verifies, scans, and writes it all into the run's own
-// journal. A fault that cannot be undone never stops the others. The error says
-// that the run could not be taken over; what could not be undone is in the result.
+// journal. A fault that cannot be undone never stops or delays the others. The error
+// says that the run could not be taken over; what could not be undone is in the
+// result. A run that left nothing is not touched.
 func Run(ctx context.Context, o Options, run string) (Result, error) {
 	if o.Patience == 0 {
 		o.Patience = DefaultPatience
 	}
 	result := Result{Run: run}
+	info, err := o.Store.Run(run)
+	if err != nil {
+		return result, err
+	}
+	if !info.Live && (info.Finished && info.Residue == 0 || info.Err != nil && neverBegan(info)) {
+		return result, nil
+	}
 	w, err := o.Store.TakeOver(run)
 	if err != nil {
 		return result, err
@@ -100,52 +112,63 @@ func Run(ctx context.Context, o Options, run string) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	r := &recovery{Options: o, ctx: ctx, run: run, journal: w, plugins: map[string]Plugin{}}
-	defer r.close()
-	folder := judge.NewFolder()
+	r := &recovery{Options: o, ctx: ctx, run: run, journal: w, begin: started(log.Events), folder: judge.NewFolder()}
+	r.crew = newCrew(r.start)
+	defer r.crew.close(ctx)
 	for _, e := range log.Events {
-		folder.Add(e)
+		r.folder.Add(e)
+		if x, ok := e.Data.(*journal.RunEnded); ok {
+			r.ended = x
+		}
 	}
-	r.folder = folder
-	r.unfinished = folder.Result().Unfinished
-	r.record(&journal.Takeover{By: o.By, PID: o.PID, Why: why(log)})
-	begin := started(log.Events)
-	open := Open(log.Events)
-	for _, f := range open {
-		result.Faults = append(result.Faults, r.undo(begin, f))
-	}
-	result.Findings = r.scan(begin, open)
-	r.end(result)
+	r.record(&journal.Takeover{By: o.By, PID: o.PID, Why: r.why()})
+	result.Faults, result.Findings = r.undoAll(Open(log.Events), strays(log.Events))
+	result.Residue = r.end()
 	if r.failed != nil {
 		return result, r.failed
 	}
 	return result, w.Sync()
 }
 
-func why(log *journal.Log) string {
-	text := "the journal has no end"
-	if n := len(log.Events); n > 0 {
-		if _, ok := log.Events[n-1].Data.(*journal.RunEnded); ok {
-			text = "the run left residue"
+// strays names the plugins whose scans have found something, whatever it was.
+func strays(events []journal.Event) []string {
+	var names []string
+	for _, e := range events {
+		if d, ok := e.Data.(*journal.Residue); ok && d.When != "before" {
+			for _, f := range d.Findings {
+				names = append(names, f.Plugin)
+			}
 		}
 	}
-	if log.Torn != nil {
-		text += "; " + log.Torn.Error()
-	}
-	return text
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
-// recovery is the state of one Run.
+// recovery is the state of one Run. One goroutine has it; undo and what it calls may
+// be called by others.
 type recovery struct {
 	Options
 	ctx     context.Context
 	run     string
 	journal *journal.Writer
-	folder  *judge.Folder
-	plugins map[string]Plugin
-	failed  error // failures to write the journal
+	begin   *journal.RunStarted // nil: the journal does not have it
+	crew    *crew
 
-	unfinished bool // the run had no end before
+	folder *judge.Folder
+	ended  *journal.RunEnded // the run's end before this recovery, if it had one
+	failed error             // failures to write the journal
+}
+
+func (r *recovery) why() string {
+	text := "the journal has no end"
+	if r.ended != nil {
+		text = "the run left residue"
+	}
+	// TakeOver has put a torn last line there.
+	if _, err := os.Stat(filepath.Join(r.journal.Dir(), fmt.Sprintf("torn-%d", r.journal.Epoch()))); err == nil {
+		text += "; " + journal.ErrTorn.Error()
+	}
+	return text
 }
 
 // record writes an event. A journal that cannot be written stops no undo.
@@ -158,38 +181,89 @@ func (r *recovery) record(d journal.Data) {
 	r.folder.Add(e)
 }
 
-// plugin returns the plugin that the run used, started when it is first needed.
-func (r *recovery) plugin(begin *journal.RunStarted, name string) (Plugin, error) {
-	if p := r.plugins[name]; p != nil {
-		return p, nil
-	}
-	if begin == nil {
+// start starts the plugin that the run used.
+func (r *recovery) start(name string) (Plugin, error) {
+	if r.begin == nil {
 		return nil, errors.New("the journal does not say which plugins the run used")
 	}
-	for _, used := range begin.Plugins {
-		if used.Name == name {
-			p, err := r.Start(r.ctx, used, r.run, r.journal.Dir())
-			if err != nil {
-				return nil, fmt.Errorf("start plugin %s: %w", name, err)
-			}
-			r.plugins[name] = p
-			return p, nil
+	i := slices.IndexFunc(r.begin.Plugins, func(u journal.PluginUsed) bool { return u.Name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("the journal does not say which plugin %s the run used", name)
+	}
+	p, err := r.Start(r.ctx, r.begin.Plugins[i], r.run, r.journal.Dir())
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// undoAll reverts faults, waits for what may still take effect, looks, and reverts
+// once more what is found.
+func (r *recovery) undoAll(open []Fault, strays []string) ([]FaultResult, []journal.Finding) {
+	began := time.Now()
+	results := r.revertAll(open)
+	var late time.Duration
+	for _, f := range open {
+		if f.Unanswered {
+			late = max(late, f.settleTime(r.begin))
 		}
 	}
-	return nil, fmt.Errorf("the journal does not say which plugin %s the run used", name)
+	pause(r.ctx, late-time.Since(began))
+	findings := r.scan(open, strays)
+	again := stillThere(open, findings)
+	if len(again) == 0 {
+		return results, findings
+	}
+	for _, later := range r.revertAll(again) {
+		i := slices.IndexFunc(results, func(x FaultResult) bool { return x.ID == later.ID })
+		results[i].merge(later)
+	}
+	return results, r.scan(open, strays)
 }
 
-func (r *recovery) close() {
-	for _, p := range r.plugins {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), 10*time.Second)
-		_ = p.Close(ctx) // it has put back all it could; its end is forced otherwise
-		cancel()
+// stillThere picks the targets that a scan has found, of those that it looked for.
+func stillThere(open []Fault, findings []journal.Finding) []Fault {
+	all := slices.Clone(open)
+	for i := range all {
+		intent := *all[i].Intent
+		intent.Targets = all[i].Open // nothing else was open
+		all[i].Intent, all[i].Open = &intent, nil
+	}
+	reopen(all, findings)
+	return slices.DeleteFunc(all, func(f Fault) bool { return len(f.Open) == 0 })
+}
+
+// merge takes what a second attempt has brought.
+func (f *FaultResult) merge(later FaultResult) {
+	for _, o := range later.Targets {
+		i := slices.IndexFunc(f.Targets, func(x journal.TargetOutcome) bool { return x.ID == o.ID })
+		f.Targets[i] = o
 	}
 }
 
-// undo reverts one fault and records how it went.
-func (r *recovery) undo(begin *journal.RunStarted, f Fault) FaultResult {
-	results, err := r.revert(begin, f)
+// revertAll reverts faults, all at once: reverts commute. Each is recorded as soon as
+// it is through.
+func (r *recovery) revertAll(open []Fault) []FaultResult {
+	type done struct {
+		i int
+		e *journal.FaultReverted
+	}
+	through := make(chan done)
+	for i, f := range open {
+		go func() { through <- done{i, r.undo(f)} }()
+	}
+	results := make([]FaultResult, len(open))
+	for range open {
+		d := <-through
+		r.record(d.e)
+		results[d.i] = FaultResult{ID: d.e.ID, Fault: open[d.i].Intent.Fault, Targets: d.e.Targets}
+	}
+	return results
+}
+
+// undo reverts one fault.
+func (r *recovery) undo(f Fault) *journal.FaultReverted {
+	results, err := r.revert(f)
 	e := &journal.FaultReverted{ID: f.Intent.ID, Cause: "recover"}
 	for _, t := range f.Open {
 		o := journal.TargetOutcome{ID: t.ID, Outcome: journal.RevertFailed, By: r.By, Residue: true, At: time.Now().UTC()}
@@ -208,12 +282,11 @@ func (r *recovery) undo(begin *journal.RunStarted, f Fault) FaultResult {
 		}
 		e.Targets = append(e.Targets, o)
 	}
-	r.record(e)
-	return FaultResult{ID: f.Intent.ID, Fault: f.Intent.Fault, Targets: e.Targets}
+	return e
 }
 
-func (r *recovery) revert(begin *journal.RunStarted, f Fault) ([]wire.Reverted, error) {
-	p, err := r.plugin(begin, f.Intent.Plugin)
+func (r *recovery) revert(f Fault) ([]wire.Reverted, error) {
+	p, err := r.crew.plugin(f.Intent.Plugin)
 	if err != nil {
 		return nil, err
 	}
@@ -221,28 +294,26 @@ func (r *recovery) revert(begin *journal.RunStarted, f Fault) ([]wire.Reverted, 
 	defer cancel()
 	return p.Revert(ctx, wire.Revert{
 		Lease: wire.Lease{Run: r.run, Fault: f.Intent.ID, Epoch: r.journal.Epoch()},
-		Type:  f.Intent.Type, By: r.By, Targets: f.Undos(),
+		Type:  f.Intent.Type, By: r.By, Targets: f.Undos(), Again: f.Again,
 	})
 }
 
-// scan looks for what is left of the faults that were open.
-func (r *recovery) scan(begin *journal.RunStarted, open []Fault) []journal.Finding {
+// scan looks for what is left of the faults that were open, and of what earlier scans
+// have found.
+func (r *recovery) scan(open []Fault, strays []string) []journal.Finding {
 	residue := &journal.Residue{When: "recover", Findings: []journal.Finding{}}
 	known := map[string][]wire.Known{}
+	for _, name := range strays {
+		known[name] = nil
+	}
 	for _, f := range open {
 		known[f.Intent.Plugin] = append(known[f.Intent.Plugin], wire.Known{Type: f.Intent.Type, Fault: f.Intent.ID, Targets: f.Undos()})
 	}
 	var failed []error
-	for name, k := range known {
-		p, err := r.plugin(begin, name)
-		if err == nil {
-			ctx, cancel := context.WithTimeout(r.ctx, r.Patience)
-			var found []wire.Finding
-			found, err = p.Scan(ctx, k)
-			cancel()
-			for _, f := range found {
-				residue.Findings = append(residue.Findings, journal.Finding{Plugin: name, Fault: f.Fault, Target: f.Target, Kind: f.Kind, Detail: f.Detail})
-			}
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		found, err := r.scanOne(name, known[name])
+		for _, f := range found {
+			residue.Findings = append(residue.Findings, journal.Finding{Plugin: name, Fault: f.Fault, Target: f.Target, Kind: f.Kind, Detail: f.Detail})
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("plugin %s: %w", name, err))
@@ -255,17 +326,25 @@ func (r *recovery) scan(begin *journal.RunStarted, open []Fault) []journal.Findi
 	return residue.Findings
 }
 
-// end closes the journal.
-func (r *recovery) end(result Result) {
-	ended := &journal.RunEnded{By: r.By}
-	if r.unfinished {
-		ended.Error = "the engine ended before the run did"
+func (r *recovery) scanOne(name string, known []wire.Known) ([]wire.Finding, error) {
+	p, err := r.crew.plugin(name)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.Patience)
+	defer cancel()
+	return p.Scan(ctx, known)
+}
+
+// end closes the journal, and returns how much is left.
+func (r *recovery) end() int {
+	ended := &journal.RunEnded{By: r.By, Error: "the engine ended before the run did"}
+	if r.ended != nil {
+		ended.Error = r.ended.Error
 	}
 	r.folder.Add(journal.Event{Time: time.Now().UTC(), Epoch: r.journal.Epoch(), Data: ended})
 	judged := r.folder.Result()
 	ended.Verdict, ended.ExitCode, ended.Residue = string(judged.Verdict), judged.ExitCode, len(judged.Residue)
-	if !result.Clean() && ended.Residue == 0 {
-		ended.Residue = 1
-	}
 	r.record(ended)
+	return ended.Residue
 }
