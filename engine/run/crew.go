@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -14,6 +15,7 @@ import (
 // takes as long as a plugin needs to start, so that the owner does not call it.
 type crew struct {
 	restart func(ctx context.Context, name string) (Plugin, error)
+	hung    func(name string)  // a plugin is about to be killed because it hangs
 	members map[string]*member // the map itself never changes
 }
 
@@ -51,12 +53,55 @@ func (c *crew) alive(name string) (Plugin, error) {
 	}
 }
 
-// living returns a plugin that runs, started anew where it has died. Several callers
-// get the same one.
+// answerTime is how long a plugin may take to answer the simplest question before it
+// counts as hung.
+const answerTime = 2 * time.Second
+
+// answers asks a plugin the simplest question there is. One that gives no answer is
+// killed, as a whole process group: it is worth less than a dead one, which is started
+// anew. An end of ctx says nothing about it.
+func (c *crew) answers(ctx context.Context, name string, p Plugin) bool {
+	limit, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	_, err := p.Describe(limit)
+	if err == nil || ctx.Err() != nil || limit.Err() == nil {
+		return true // whatever is wrong with it, it does not hang
+	}
+	c.hung(name)
+	p.Kill()
+	return false
+}
+
+// attend kills a plugin that stops answering before stop is called.
+func (c *crew) attend(ctx context.Context, name string, p Plugin) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(answerTime / 2)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-p.Done():
+				return
+			case <-tick.C:
+			}
+			if !c.answers(ctx, name, p) {
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-ended }
+}
+
+// living returns a plugin that runs and answers, started anew where it has died or
+// hangs. Several callers get the same one.
 func (c *crew) living(ctx context.Context, name string) (Plugin, error) {
 	p, err := c.alive(name)
 	m := c.members[name]
-	if err == nil || m == nil || c.restart == nil {
+	if m == nil || c.restart == nil || err == nil && c.answers(ctx, name, p) {
 		return p, err
 	}
 	select {

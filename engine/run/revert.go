@@ -79,6 +79,8 @@ func (r *run) revertOnce(s *step, q wire.Revert, giveUp time.Time) ([]wire.Rever
 	if err != nil {
 		return nil, err
 	}
+	stop := r.crew.attend(ctx, s.plan.Plugin, plugin)
+	defer stop()
 	return plugin.Revert(ctx, q)
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/plan"
+	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -46,6 +47,10 @@ type Plugin interface {
 	Probe(context.Context, wire.Probe, func(wire.Batch) error) error
 	Act(ctx context.Context, typ string, config json.RawMessage) (detail string, err error)
 	Session(context.Context) (Session, error)
+	// Describe is asked only to see whether the plugin answers.
+	Describe(context.Context) (*schema.Description, error)
+	// Kill ends the plugin's process group at once; Done is closed soon after.
+	Kill()
 	// Done is closed when the plugin's process is gone; Err then says why.
 	Done() <-chan struct{}
 	Err() error
@@ -114,6 +119,10 @@ func Do(ctx context.Context, o Options) error {
 		closed:  make(chan struct{}),
 		crew:    newCrew(o.Plugins, o.Restart),
 		folder:  judge.NewFolder(),
+	}
+	r.crew.hung = func(name string) {
+		why := fmt.Sprintf("plugin %s gave no answer within %s: it was killed", name, answerTime)
+		r.send(func() { r.fail(why) })
 	}
 	r.life, r.kill = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {

@@ -442,6 +442,15 @@ func (p *process) Act(ctx context.Context, typ string, config json.RawMessage) (
 	return out[0], err
 }
 
+func (p *process) Describe(ctx context.Context) (*schema.Description, error) {
+	if p.dead() {
+		return nil, wire.ErrGone
+	}
+	return p.server.Describe(ctx)
+}
+
+func (p *process) Kill() { p.dies() }
+
 // hangs stops the process as SIGSTOP does, as far as its session goes.
 func (p *process) hangs() (goOn func()) {
 	p.mu.Lock()
