@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"engine/report":   {"engine/judge", "engine/journal"},
 	"engine/host":     {"sdk/schema", "sdk/wire"},
 	"engine/recover":  {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
+	"engine/selftest": {"engine/journal", "engine/recover", "sdk/arbiter", "sdk/schema"},
 	"engine/halt":     {},
 }
 

@@ -1,0 +1,370 @@
+package selftest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// eventTime is how long a run may take to come to an event. Long, because a user's
+	// own game day may measure a long baseline.
+	eventTime = 30 * time.Minute
+	// settleTime is how long everything may take to end after the accident, beyond what
+	// the run still has planned. A docker plugin that may have a request in flight
+	// looks for 10 s whether it comes true, and a revert that hangs is given up after a
+	// minute or so.
+	settleTime = 3 * time.Minute
+	// commandPatience bounds recover and report.
+	commandPatience = 2 * time.Minute
+	// awake is how long a stopped engine stays stopped at least, beyond its lease.
+	awake = 700 * time.Millisecond
+)
+
+// attempt is one case under way.
+type attempt struct {
+	*lab
+	c   Case
+	dir string
+	r   *CaseResult
+
+	target  target
+	watch   *watch
+	engine  *engine
+	runDir  string
+	facts   *facts
+	plugin  process
+	guard   process
+	dead    time.Time // of the accident
+	resumed time.Time // when a stopped engine went on
+}
+
+// engine is a `faultline run` that we started.
+type engine struct {
+	process
+	over chan struct{} // closed when it has ended
+	code int           // its exit code; -1: a signal ended it; valid once over is closed
+}
+
+// try makes one case from beginning to end, and leaves nothing behind but its folder
+// where something was wrong.
+func (l *lab) try(ctx context.Context, c Case) CaseResult {
+	a := &attempt{lab: l, c: c, r: &CaseResult{Case: c}}
+	if ctx.Err() != nil {
+		a.r.Untried = context.Cause(ctx).Error()
+		return *a.r
+	}
+	err := a.begin(ctx)
+	if err == nil {
+		err = a.accident(ctx)
+	}
+	if err == nil {
+		err = a.aftermath(ctx)
+	}
+	if err == nil && c.Who == Nobody {
+		err = l.warmUp(a.dir)
+	}
+	if err != nil {
+		a.r.Untried = err.Error()
+	}
+	a.cleanUp(ctx)
+	return *a.r
+}
+
+// begin starts the target and a run that will break it.
+func (a *attempt) begin(ctx context.Context) (err error) {
+	if a.dir, err = a.place(); err != nil {
+		return err
+	}
+	t, scenario, err := a.makers[a.c.Fault](ctx, a.dir)
+	a.target = t
+	if err != nil {
+		return err
+	}
+	switch ok, seen, err := t.clean(ctx); {
+	case err != nil:
+		return err
+	case !ok:
+		return fmt.Errorf("the target is not clean to begin with: %s", seen)
+	}
+	a.watch = follow(context.WithoutCancel(ctx), t)
+	args := []string{"run", "-auto-approve", "-policy-dir", filepath.Join(a.lab.dir, "no-policy")}
+	if a.own != nil {
+		for _, v := range a.own.Variables {
+			args = append(args, "-var", v)
+		}
+	}
+	cmd, log, err := a.command("run.log", append(args, scenario)...)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start a run: %w", err)
+	}
+	p, ok := look(cmd.Process.Pid)
+	e := &engine{process: p, over: make(chan struct{})}
+	a.engine = e
+	go func() {
+		defer close(e.over)
+		_ = cmd.Wait()
+		e.code = cmd.ProcessState.ExitCode()
+	}()
+	if !ok {
+		return errors.New("start a run: its process cannot be seen in /proc")
+	}
+	return nil
+}
+
+// command prepares a faultline command in the case's state folder. Its output goes to
+// a file of the case's folder, which the caller closes.
+func (a *attempt) command(log string, args ...string) (*exec.Cmd, *os.File, error) {
+	out, err := os.OpenFile(filepath.Join(a.dir, log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	global := []string{"-no-color", "-state-dir", filepath.Join(a.dir, "state"), "-plugin-dir", a.bin}
+	if a.own != nil {
+		for _, dir := range a.from { // for the probes of a scenario of the user's
+			global = append(global, "-plugin-dir", dir)
+		}
+	}
+	cmd := exec.Command(filepath.Join(a.dir, programName), append(args[:1:1], append(global, args[1:]...)...)...)
+	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(a.lab.dir, "cache"))
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = ownSession()
+	return cmd, out, nil
+}
+
+// accident waits for the case's event, and kills or stops whoever is to die.
+func (a *attempt) accident(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, eventTime, errors.New("it took too long"))
+	defer cancel()
+	dir, journal, err := awaitRun(ctx, filepath.Join(a.dir, "state"), a.engine.over)
+	if err != nil {
+		return a.explain(err)
+	}
+	defer journal.file.Close()
+	a.runDir = dir
+	c := a.c
+	if c.Who == Nobody {
+		c.Event = RunEnded
+	}
+	if a.facts, err = journal.await(ctx, c, a.engine.over, a.locate); err != nil {
+		return a.explain(err)
+	}
+	victims := a.victims()
+	rand.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
+	signal := syscall.SIGKILL
+	if c.How == Stopped {
+		signal = syscall.SIGSTOP
+	}
+	a.dead = time.Now()
+	for _, p := range victims {
+		// One that has ended meanwhile, at the end of the run, is as dead.
+		if err := p.signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// explain adds what a run said to an error about it.
+func (a *attempt) explain(err error) error {
+	raw, _ := os.ReadFile(filepath.Join(a.dir, "run.log"))
+	if text := strings.TrimSpace(string(raw)); text != "" {
+		lines := strings.Split(text, "\n")
+		return fmt.Errorf("%w; the run said: %s", err, strings.Join(lines[max(0, len(lines)-3):], " / "))
+	}
+	return err
+}
+
+// locate finds the plugin and the guardian of the run.
+func (a *attempt) locate() error {
+	if a.c.Who == Nobody {
+		return nil
+	}
+	all, err := under(a.dir)
+	if err != nil {
+		return err
+	}
+	want := pluginPrefix + a.pluginOf(a.c.Fault)
+	for _, p := range all {
+		if p.name() == want && p.parent == a.engine.pid {
+			a.plugin = p
+		}
+	}
+	if a.plugin.pid == 0 {
+		return fmt.Errorf("no process of %s runs under the engine", want)
+	}
+	raw, err := os.ReadFile(filepath.Join(a.runDir, "guardian.pid"))
+	if err != nil {
+		return fmt.Errorf("find the guardian: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		return fmt.Errorf("find the guardian: %w", err)
+	}
+	for _, p := range all {
+		if p.pid == pid {
+			a.guard = p
+			return nil
+		}
+	}
+	return fmt.Errorf("the guardian, process %d, does not run", pid)
+}
+
+func (a *attempt) victims() []process {
+	var out []process
+	for who, p := range map[Who]process{Engine: a.engine.process, Plugin: a.plugin, Guardian: a.guard} {
+		if a.c.Who&who != 0 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// resume wakes a stopped engine, once its lease is over and the target had its time.
+func (a *attempt) resume(ctx context.Context) error {
+	lease := a.leaseTime()
+	least, most := a.dead.Add(lease+awake), a.dead.Add(lease+Slack+5*time.Second)
+	for ctx.Err() == nil {
+		ok := a.watch.look(ctx)
+		if now := time.Now(); now.After(most) || ok && now.After(least) {
+			break
+		}
+		pause(ctx, 20*time.Millisecond)
+	}
+	a.resumed = time.Now()
+	if err := a.engine.signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}
+
+// leaseTime is the lease of the run's fault, or that of our own game day.
+func (a *attempt) leaseTime() time.Duration {
+	if a.facts.lease > 0 {
+		return a.facts.lease
+	}
+	return lease
+}
+
+// quiet waits until nothing of the case runs any more but the target.
+func (a *attempt) quiet(ctx context.Context) (left []process, err error) {
+	ctx, cancel := context.WithTimeout(ctx, a.facts.duration+settleTime)
+	defer cancel()
+	for {
+		all, err := under(a.dir)
+		if err != nil {
+			return nil, err
+		}
+		left = left[:0]
+		for _, p := range all {
+			if p.name() != sleeperName {
+				left = append(left, p)
+			}
+		}
+		if len(left) == 0 || ctx.Err() != nil {
+			return left, nil
+		}
+		pause(ctx, 30*time.Millisecond)
+	}
+}
+
+// cleanUp ends what still runs and takes the target away, whatever happened.
+func (a *attempt) cleanUp(ctx context.Context) {
+	interrupted := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandPatience)
+	defer cancel()
+	wrong := func(err error) {
+		if err != nil {
+			a.r.Wrong = append(a.r.Wrong, "clean up: "+err.Error())
+		}
+	}
+	if a.dir == "" {
+		return
+	}
+	if a.engine != nil {
+		wrong(a.endOurs(ctx))
+		<-a.engine.over
+	}
+	if a.own != nil && a.runDir != "" && (interrupted || !a.r.OK()) {
+		_, err := a.faultline(ctx, "clean-up.log", "recover") // the target is not ours to take away
+		wrong(err)
+	}
+	if a.watch != nil {
+		a.watch.end()
+	}
+	if a.target != nil {
+		wrong(a.target.remove(ctx))
+	}
+	wrong(endAll(ctx, a.dir, ""))
+	if a.r.OK() || interrupted {
+		wrong(os.RemoveAll(a.dir))
+		return
+	}
+	a.keep()
+	a.r.Kept = a.dir
+	for _, name := range []string{programName, sleeperName, filepath.Join("state", keptPlugins)} {
+		wrong(os.RemoveAll(filepath.Join(a.dir, name))) // large, and the same in every case
+	}
+}
+
+// endOurs kills everything of the case but the target.
+func (a *attempt) endOurs(ctx context.Context) error {
+	for {
+		all, err := under(a.dir)
+		if err != nil {
+			return err
+		}
+		left := 0
+		for _, p := range all {
+			if p.name() == sleeperName {
+				continue
+			}
+			left++
+			if err := p.signal(killSignal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return err
+			}
+		}
+		if left == 0 || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		pause(ctx, 10*time.Millisecond)
+	}
+}
+
+// faultline runs a command to its end, and returns its exit code.
+func (a *attempt) faultline(ctx context.Context, log string, args ...string) (int, error) {
+	cmd, out, err := a.command(log, args...)
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
+	if err := cmd.Start(); err != nil {
+		return 0, fmt.Errorf("start faultline %s: %w", args[0], err)
+	}
+	p, _ := look(cmd.Process.Pid)
+	ctx, cancel := context.WithTimeout(ctx, commandPatience)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = p.signal(killSignal) })
+	err = cmd.Wait()
+	stop()
+	if ctx.Err() != nil {
+		return 0, fmt.Errorf("faultline %s did not end within %s", args[0], commandPatience)
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return 0, fmt.Errorf("faultline %s: %w", args[0], err)
+	}
+	return cmd.ProcessState.ExitCode(), nil
+}
