@@ -269,6 +269,7 @@ type process struct {
 	hung     chan struct{} // closed when it goes on; nil: it does not hang
 	cut      []context.CancelFunc
 	deafness bool // it acknowledges nothing
+	silent   bool // it answers no call
 }
 
 func (w *world) process() *process {
@@ -366,6 +367,12 @@ func ask[T any](p *process, ctx context.Context, f func(context.Context, func(T)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	got := make(chan answer, 1)
+	p.mu.Lock()
+	silent := p.silent
+	p.mu.Unlock()
+	if silent {
+		f = func(ctx context.Context, _ func(T) error) error { <-ctx.Done(); return ctx.Err() }
+	}
 	p.world.working.Go(func() {
 		var a answer
 		a.err = f(ctx, func(t T) error {
@@ -443,10 +450,14 @@ func (p *process) Act(ctx context.Context, typ string, config json.RawMessage) (
 }
 
 func (p *process) Describe(ctx context.Context) (*schema.Description, error) {
-	if p.dead() {
-		return nil, wire.ErrGone
+	out, err := ask(p, ctx, func(ctx context.Context, send func(*schema.Description) error) error {
+		d, err := p.server.Describe(ctx)
+		return errors.Join(send(d), err)
+	})
+	if len(out) == 0 {
+		return nil, err
 	}
-	return p.server.Describe(ctx)
+	return out[0], err
 }
 
 func (p *process) Kill() { p.dies() }

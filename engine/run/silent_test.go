@@ -1,0 +1,50 @@
+package run_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/judge"
+)
+
+// TestSilentPlugin stops a plugin as SIGSTOP does, from the middle of a fault on: it is
+// killed, and one that is started anew puts back long before a call to the silent one
+// would have run out of time.
+func TestSilentPlugin(t *testing.T) {
+	p := planOf(experiment("x", off("a", 0, 20*time.Second, "a")), experiment("y"))
+	play(t, p, func(d *day) {
+		d.world.after(5*time.Second, func() {
+			d.process.hangs() // and never goes on
+			d.process.mu.Lock()
+			defer d.process.mu.Unlock()
+			d.process.silent = true
+		})
+	}, func(t *testing.T, d *day) {
+		if d.result.Verdict != judge.Errored {
+			t.Errorf("the verdict is %s, want %s", d.result.Verdict, judge.Errored)
+		}
+		if off := d.off(); len(off) > 0 {
+			t.Errorf("off are %v", off)
+		}
+		if !d.process.dead() {
+			t.Error("the silent plugin still lives")
+		}
+		var aborted time.Time
+		for _, e := range d.world.diary.all() {
+			switch x := e.Data.(type) {
+			case *journal.Aborted:
+				aborted = e.Time
+			case *journal.FaultReverted:
+				for _, o := range x.Targets {
+					if o.By != "engine" || o.Residue {
+						t.Errorf("%s was put back by %s: %+v", o.ID, o.By, o)
+					}
+				}
+				if late := e.Time.Sub(aborted); late > 3*time.Second {
+					t.Errorf("reverted %s after the leases were lost", late)
+				}
+			}
+		}
+	})
+}
