@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -416,14 +417,16 @@ func TestSamplesAreWhole(t *testing.T) {
 	})
 }
 
+var seeds = flag.Int("seeds", 100, "how many days of random trouble to play")
+
 // TestRandomTrouble plays many days with trouble of all kinds at random times, and
 // checks the invariants: a failing seed is printed and can be played alone.
 func TestRandomTrouble(t *testing.T) {
-	seeds := 150
+	n := *seeds
 	if testing.Short() {
-		seeds = 20
+		n = 20
 	}
-	for seed := range seeds {
+	for seed := range n {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { troubled(t, uint64(seed)) })
 	}
 }
