@@ -22,9 +22,8 @@ var mayImport = map[string][]string{
 	"engine/report":   {"engine/judge", "engine/journal"},
 	"engine/host":     {"sdk/schema", "sdk/wire"},
 	"engine/recover":  {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
-	"engine/selftest": {"engine/journal", "engine/recover", "sdk/arbiter", "sdk/schema"},
-	"engine/halt":     {},
 	"engine/selftest": {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},
+	"engine/halt":     {},
 }
 
 // imports lists, for every package of the module, which others of the module its
