@@ -130,6 +130,13 @@ func dummyMark() sdk.FaultType {
 			if _, err := trouble(ctx, c.Trouble, "prepare"); err != nil {
 				return sdk.Prepared[dummyUndo]{}, err
 			}
+			if c.Trouble != "" { // whoever reverts may work in another folder
+				dir, err := filepath.Abs(c.Trouble)
+				if err != nil {
+					return sdk.Prepared[dummyUndo]{}, err
+				}
+				c.Trouble = dir
+			}
 			info, err := os.Stat(t.ID)
 			if errors.Is(err, fs.ErrNotExist) {
 				return sdk.Prepared[dummyUndo]{}, fmt.Errorf("%w: %s", sdk.ErrGone, t.Name)
@@ -176,6 +183,9 @@ func dummyMark() sdk.FaultType {
 		},
 		Scan: func(ctx context.Context, known []sdk.Known[dummyUndo]) ([]sdk.Residue, error) {
 			var out []sdk.Residue
+			if _, err := os.Stat("residue"); err == nil {
+				out = append(out, sdk.Residue{Target: "residue", Kind: sdk.ResidueMarked, Detail: "the file residue is there"})
+			}
 			for _, k := range known {
 				if _, err := os.Stat(k.Undo.mark()); err == nil {
 					out = append(out, sdk.Residue{Fault: k.Fault, Target: k.Target, Kind: sdk.ResidueMatches, Detail: "the mark is there"})

@@ -216,7 +216,7 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 	view.close()
 	switch {
 	case errors.Is(err, run.ErrResidue):
-		return nil, refused(fmt.Errorf("%w; nothing was touched", err))
+		return nil, refused(fmt.Errorf("%w; nothing was touched: see `faultline scan`, and put it right with `faultline recover` or by hand", err))
 	case err != nil:
 		// The record is broken, the system is not: everything was put back.
 		return nil, &exitError{judge.ExitErrored, fmt.Errorf("run %s: %w", id, err)}

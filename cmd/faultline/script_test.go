@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -113,15 +114,21 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-// leftBehind lists what nothing of ours may leave: processes that work in the folder,
-// and sockets of plugins. A process that was told to end may take its time.
+// leftBehind lists what nothing of ours may leave: processes that work in the folder or
+// are told about it, as a guardian is, and sockets of plugins. A process that was told
+// to end may take its time.
 func leftBehind(work string) []string {
 	var left []string
 	eventually(func() bool {
 		left, _ = filepath.Glob(filepath.Join(work, ".tmp", "faultline-*"))
-		for _, pid := range processesIn(work) {
-			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-			left = append(left, fmt.Sprintf("process %d: %s", pid, strings.ReplaceAll(string(line), "\x00", " ")))
+		here := processesIn(work)
+		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, path := range lines {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			line, _ := os.ReadFile(path)
+			if pid != os.Getpid() && (slices.Contains(here, pid) || strings.Contains(string(line), work+"/")) {
+				left = append(left, fmt.Sprintf("process %d: %s", pid, strings.ReplaceAll(string(line), "\x00", " ")))
+			}
 		}
 		return len(left) == 0
 	})
@@ -234,11 +241,17 @@ func codeCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // awaitCommand waits until a file exists, or with ! until there is none: `await FILE`.
+// FILE may be a pattern.
 func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: await FILE")
 	}
-	if !eventually(func() bool { _, err := os.Stat(ts.MkAbs(args[0])); return (err == nil) != neg }) {
+	there := func() bool {
+		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		return len(found) > 0
+	}
+	if !eventually(func() bool { return there() != neg }) {
 		ts.Fatalf("%s: waited %s in vain", args[0], patience)
 	}
 }

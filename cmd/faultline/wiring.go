@@ -94,7 +94,8 @@ func (g *global) load(ctx context.Context, path string, v variables, h *host.Hos
 func (g *global) loadOptions(ctx context.Context, v variables, h *host.Host) (scenario.Options, error) {
 	o := scenario.Options{
 		Vars: map[string]string{}, VarFiles: v.varFiles, Recorded: v.recorded, Environ: g.process.lookupenv,
-		Describe: func(name string) (*schema.Description, error) { return h.Describe(ctx, name) },
+		Describe:     func(name string) (*schema.Description, error) { return h.Describe(ctx, name) },
+		CheckVersion: host.CheckVersion,
 	}
 	for _, text := range v.vars {
 		name, value, ok := strings.Cut(text, "=")
@@ -129,13 +130,6 @@ func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, names ma
 		q := wire.Configure{Settings: want.Settings.Full, Run: id, RunDir: dir}
 		c.configs[want.Name] = q
 		group.Go(func() error {
-			d, err := h.Describe(ctx, want.Name)
-			if err != nil {
-				return err
-			}
-			if err := host.CheckVersion(d, want.Constraint); err != nil {
-				return fmt.Errorf("%s: %w", want.Pos, err)
-			}
 			p, err := h.Start(ctx, want.Name, q)
 			if err != nil {
 				return err
