@@ -39,7 +39,11 @@ left out: what they have broken, they hold. It exits with 5 when something is fo
 				}
 			} else {
 				for _, f := range findings {
-					fmt.Fprintf(c.OutOrStdout(), "%s: %s on %s: %s\n", f.Plugin, f.Fault, f.Target, f.Detail)
+					what := f.Target
+					if f.Fault != "" { // of a journal; nobody knows whose the others are
+						what = f.Fault + " on " + f.Target
+					}
+					fmt.Fprintf(c.OutOrStdout(), "%s: %s: %s\n", f.Plugin, what, f.Detail)
 				}
 				if len(findings) == 0 {
 					fmt.Fprintln(c.OutOrStdout(), "Nothing of ours is left.")

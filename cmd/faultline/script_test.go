@@ -81,27 +81,16 @@ func TestScripts(t *testing.T) {
 }
 
 func setup(env *testscript.Env) error {
-	state := filepath.Join(env.WorkDir, "state")
-	env.Setenv("FAULTLINE_STATE_DIR", state)
-	env.Setenv("XDG_CACHE_HOME", os.Getenv("XDG_CACHE_HOME"))
-	env.Setenv("HOME", env.WorkDir)
-	env.Setenv("TZ", "UTC")
 	runs, err := filepath.Abs("testdata/runs")
 	if err != nil {
 		return err
 	}
 	env.Setenv("RUNS", runs)
-	for _, dir := range []string{"things", "trouble"} {
-		if err := os.MkdirAll(filepath.Join(env.WorkDir, dir), 0o700); err != nil {
-			return err
-		}
+	for _, kv := range environment(env.WorkDir) {
+		name, value, _ := strings.Cut(kv, "=")
+		env.Setenv(name, value)
 	}
-	for _, name := range []string{"apple", "pear", "plum"} {
-		if err := os.WriteFile(filepath.Join(env.WorkDir, "things", name), []byte(name[:2]+"\n"), 0o600); err != nil {
-			return err
-		}
-	}
-	if err := os.CopyFS(filepath.Join(env.WorkDir, "day"), os.DirFS("testdata/day")); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := layOut(env.WorkDir); err != nil {
 		return err
 	}
 	t := env.T()
@@ -111,6 +100,33 @@ func setup(env *testscript.Env) error {
 			t.FailNow()
 		}
 	})
+	return nil
+}
+
+// environment is what a faultline needs that works in a test's folder.
+func environment(work string) []string {
+	return []string{
+		"FAULTLINE_STATE_DIR=" + filepath.Join(work, "state"), "XDG_CACHE_HOME=" + os.Getenv("XDG_CACHE_HOME"),
+		"HOME=" + work, "TMPDIR=" + filepath.Join(work, ".tmp"), "TZ=UTC",
+	}
+}
+
+// layOut writes the game day into a test's folder, beside what it marks.
+func layOut(work string) error {
+	for _, dir := range []string{".tmp", "things", "trouble"} {
+		if err := os.MkdirAll(filepath.Join(work, dir), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"apple", "pear", "plum"} {
+		if err := os.WriteFile(filepath.Join(work, "things", name), []byte(name[:2]+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	// A script may add files to the folder.
+	if err := os.CopyFS(filepath.Join(work, "day"), os.DirFS("testdata/day")); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
 	return nil
 }
 
