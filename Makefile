@@ -5,7 +5,7 @@ GO      ?= go
 PLUGINS := $(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go))
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test lint bench generate clean
+.PHONY: build demo test soak lint bench generate clean
 
 build: ## every binary into bin/
 	@mkdir -p bin
@@ -20,6 +20,9 @@ demo: build ## the main job: break a shop of its own, twice, and report
 
 test: lint ## all tests
 	$(GO) test -timeout 20m $(TESTFLAGS) ./...
+
+soak: build ## more than a thousand accidents on real targets: half an hour on two cores
+	bin/faultline selftest -size full
 
 lint:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi

@@ -138,7 +138,7 @@ func (a *attempt) command(log string, args ...string) (*exec.Cmd, *os.File, erro
 		}
 	}
 	cmd := exec.Command(filepath.Join(a.dir, programName), append(args[:1:1], append(global, args[1:]...)...)...)
-	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(a.lab.dir, "cache"))
+	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(a.lab.dir, "cache"), "TMPDIR="+a.temporary())
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = ownSession()
 	return cmd, out, nil

@@ -93,10 +93,10 @@ const longestDelay = 150 * time.Millisecond
 
 // cases lists what to try: first each fault with no accident, then every accident.
 // Faults on containers are slow, because the Docker engine is. In the small size each
-// accident happens to one fault, of which every third is on a container; in the full
-// size to every fault, and then again and again, with other delays, to those on
-// processes and to one on a container. Where only some are wanted by name, they are
-// chosen among all accidents to all faults.
+// accident happens to one fault, and every fourth of these is on a container; in the
+// full size to every fault, and then again and again, with other delays, to those on
+// processes, and every fourth to one on a container. Where only some are wanted by
+// name, they are chosen among all accidents to all faults.
 func cases(quick, slow []string, full bool, only string, random *rand.Rand) []Case {
 	var out []Case
 	all := slices.Concat(quick, slow)
@@ -118,12 +118,13 @@ func cases(quick, slow []string, full bool, only string, random *rand.Rand) []Ca
 	for ; round == 0 || full && len(out) < fullSize; round++ {
 		for v := range victims {
 			for i, e := range events {
+				fourth := len(slow) > 0 && (v+i+round)%4 == 3
 				switch {
 				case round == 0 && (full || only != ""):
 					for _, f := range all {
 						add(f, v, e)
 					}
-				case round == 0 && len(slow) > 0 && (v+i)%3 == 2:
+				case round == 0 && fourth:
 					add(s.next(), v, e)
 				case round == 0:
 					add(q.next(), v, e)
@@ -131,7 +132,7 @@ func cases(quick, slow []string, full bool, only string, random *rand.Rand) []Ca
 					for _, f := range quick {
 						add(f, v, e)
 					}
-					if len(slow) > 0 {
+					if fourth {
 						add(s.next(), v, e)
 					}
 				}

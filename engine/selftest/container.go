@@ -217,7 +217,7 @@ func (d *dock) start(ctx context.Context) (_ *container, err error) {
 	return c, nil
 }
 
-func (c *container) every() time.Duration { return 40 * time.Millisecond }
+func (c *container) every() time.Duration { return 100 * time.Millisecond }
 
 // clean asks the engine: it runs, is not paused, and is connected to its network.
 func (c *container) clean(ctx context.Context) (bool, string, error) {

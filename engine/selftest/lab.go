@@ -28,6 +28,7 @@ func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: tru
 //
 //	DIR/bin/          copies of faultline and its plugins
 //	DIR/cache/        what faultline remembers of plugins
+//	DIR/t/            for temporary files of what we start
 //	DIR/no-policy/    an environment without a policy: only our own targets are broken
 //	DIR/1/, DIR/2/ …  a folder a case: links to the copies, its state folder, its logs
 type lab struct {
@@ -67,8 +68,10 @@ func openLab(o Options) (_ *lab, err error) {
 		}
 	}()
 	l.program = filepath.Join(l.bin, programName)
-	if err := os.Mkdir(l.bin, 0o700); err != nil {
-		return nil, fmt.Errorf("make a folder for the self-test: %w", err)
+	for _, d := range []string{l.bin, l.temporary()} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			return nil, fmt.Errorf("make a folder for the self-test: %w", err)
+		}
 	}
 	if err := copyFile(o.Program, l.program); err != nil {
 		return nil, fmt.Errorf("copy faultline: %w", err)
@@ -78,6 +81,10 @@ func openLab(o Options) (_ *lab, err error) {
 	}
 	return l, nil
 }
+
+// temporary is where an engine that dies while it starts a plugin leaves the folder of
+// its socket. The name is short, as paths of sockets must be.
+func (l *lab) temporary() string { return filepath.Join(l.dir, "t") }
 
 // addPlugin copies one of our own plugins.
 func (l *lab) addPlugin(name string) error {

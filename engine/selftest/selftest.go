@@ -173,7 +173,7 @@ func (l *lab) stockOwn(own *Own) ([]string, error) {
 // engine starts one container after the other.
 const (
 	perCore           = 4
-	containersPerCore = 2
+	containersPerCore = 1
 )
 
 // tryAll tries the undisturbed runs first: what is wrong there is wrong everywhere.
