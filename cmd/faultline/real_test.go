@@ -30,7 +30,7 @@ func (r *realPrograms) build() (string, error) {
 			programs["faultline-plugin-"+plugin] = "../../plugins/" + plugin
 		}
 		for name, source := range programs {
-			build := exec.Command("go", "build", "-o", filepath.Join(r.dir, name), source)
+			build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(r.dir, name), source)
 			build.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := build.CombinedOutput(); err != nil {
 				r.err = fmt.Errorf("build %s: %w: %s", name, err, out)

@@ -60,7 +60,7 @@ func withPrograms(m *testing.M) int {
 		sources["faultline-plugin-"+name] = "../../plugins/" + name
 	}
 	for name, source := range sources {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
+		build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), source)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0") // an image is made of it
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v: %s\n", name, err, out)

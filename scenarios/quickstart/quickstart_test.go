@@ -57,7 +57,9 @@ func shopBinary(t *testing.T) string {
 		if built.dir, built.err = os.MkdirTemp("", "shop"); built.err != nil {
 			return
 		}
-		out, err := exec.Command("go", "build", "-o", filepath.Join(built.dir, "shop"), "./shop").CombinedOutput()
+		build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(built.dir, "shop"), "./shop")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make build` does: the cache is shared
+		out, err := build.CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("%w: %s", err, out)
 		}
