@@ -9,6 +9,10 @@ variable "duration" {
   type    = string
   default = "1600ms"
 }
+variable "rate" {
+  type    = number
+  default = 5 # a slow machine is no reason to miss a sample
+}
 variable "things" {
   type    = string
   default = "things"
@@ -22,7 +26,7 @@ variable "mark" {
 probe "dummy_health" "things" {
   file = "health"
   mark = var.mark
-  rate = 5 # a slow machine is no reason to miss a sample
+  rate = var.rate
 }
 
 steady_state "fine" {
