@@ -20,6 +20,14 @@ variable "shop" {
   description = "value of the label \"shop\" of the containers that may be touched"
 }
 
+# On a machine that is busy with other things the shop's own timeouts, 250 ms for the
+# store and 400 ms for a web container, lose a request now and then without any fault.
+variable "target" {
+  type        = number
+  default     = 0.99
+  description = "share of checkouts that must succeed, and that must be fast"
+}
+
 # ---- what we watch, and what healthy means ---------------------------------------
 
 probe "http" "checkout" {
@@ -31,16 +39,19 @@ probe "http" "checkout" {
 # A claim of 99 % needs 299 samples without a bad one, or 473 with one. Each phase
 # below lasts at least 10 s, which is 500 samples at this rate. `faultline plan`
 # prints what every objective needs beside what it will get.
+#
+# Half a second lets the gateway wait in vain for one web container, which it does
+# for at most 400 ms, and ask the next.
 steady_state "checkout" {
   objective "available" {
     probe  = probe.http.checkout
     good   = sample.ok
-    target = 0.99
+    target = var.target
   }
   objective "fast" {
     probe  = probe.http.checkout
-    good   = sample.latency < 0.3
-    target = 0.99
+    good   = sample.latency < 0.5
+    target = var.target
   }
 }
 
