@@ -42,6 +42,9 @@ func (g *global) startGuardian(run, dir string) (*guardian, error) {
 	defer log.Close()
 	args := []string{"recover", "--" + guardFlag, "--state-dir", g.state()}
 	for _, d := range g.pluginDirs {
+		if d, err = filepath.Abs(d); err != nil { // the guardian works in another folder
+			return nil, fmt.Errorf("start the guardian: %w", err)
+		}
 		args = append(args, "--plugin-dir", d)
 	}
 	cmd := exec.Command(self, append(args, run)...)

@@ -24,12 +24,17 @@ import (
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
-// state is the state folder's path.
+// state is the state folder's path. It is absolute, because the guardian and whoever
+// recovers later work in other folders: journals name the plugins that are kept in it.
 func (g *global) state() string {
-	if g.stateDir != "" {
-		return g.stateDir
+	dir := g.stateDir
+	if dir == "" {
+		dir = journal.DefaultDir(g.process.getenv)
 	}
-	return journal.DefaultDir(g.process.getenv)
+	if abs, err := filepath.Abs(dir); err == nil && dir != "" {
+		return abs
+	}
+	return dir // none, or one that cannot be told: journal.Open says so
 }
 
 // host finds and starts plugins.
