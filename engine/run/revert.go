@@ -168,6 +168,11 @@ func (r *run) reverted(x *experiment, s *step, cause string, results []wire.Reve
 	if slices.ContainsFunc(e.Targets, func(o journal.TargetOutcome) bool { return o.Residue }) {
 		x.fails("fault %s could not be put back everywhere", s.plan.Name)
 	}
+	// Whatever we asked for, we were too late: suspended in the middle of it, say.
+	bySelf := func(o journal.TargetOutcome) bool { return o.By == "plugin" }
+	if r.stopped == nil && slices.ContainsFunc(e.Targets, bySelf) {
+		x.fails("the lease of %s had ended before it was put back: the plugin did so by itself", s.plan.Name)
+	}
 }
 
 // ended ends a step that had an intent.

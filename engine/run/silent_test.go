@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -45,6 +46,31 @@ func TestSilentPlugin(t *testing.T) {
 					t.Errorf("reverted %s after the leases were lost", late)
 				}
 			}
+		}
+	})
+}
+
+// TestSuspendedInRevert suspends the engine between its decision to revert and the
+// call: when it goes on, the plugin has put back by itself, and the run says so.
+func TestSuspendedInRevert(t *testing.T) {
+	p := planOf(experiment("x", off("a", 0, 3*time.Second, "a")), experiment("y"))
+	play(t, p, func(d *day) {
+		d.keepsOutcomes()
+		suspended := false
+		d.process.beforeRevert = func() {
+			if !suspended {
+				suspended = true
+				goOn := d.process.hangs() // nothing renews
+				_ = pass(context.Background(), lease+time.Second)
+				goOn()
+			}
+		}
+	}, func(t *testing.T, d *day) {
+		if d.result.Verdict != judge.Errored {
+			t.Errorf("the verdict is %s, want %s", d.result.Verdict, judge.Errored)
+		}
+		if off := d.off(); len(off) > 0 {
+			t.Errorf("off are %v", off)
 		}
 	})
 }

@@ -270,6 +270,8 @@ type process struct {
 	cut      []context.CancelFunc
 	deafness bool // it acknowledges nothing
 	silent   bool // it answers no call
+
+	beforeRevert func() // a call of the engine's is on its way; nil: it takes no time
 }
 
 func (w *world) process() *process {
@@ -422,6 +424,9 @@ func (p *process) Revert(ctx context.Context, q wire.Revert) ([]wire.Reverted, e
 		again = " again"
 	}
 	p.world.say("  revert %s %s%s", q.Lease.Fault, targetsOf(q.Targets), again)
+	if p.beforeRevert != nil {
+		p.beforeRevert()
+	}
 	return ask(p, ctx, func(ctx context.Context, send func(wire.Reverted) error) error { return p.server.Revert(ctx, q, send) })
 }
 
