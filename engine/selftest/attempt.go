@@ -54,13 +54,27 @@ type engine struct {
 	code int           // its exit code; -1: a signal ended it; valid once over is closed
 }
 
+// tries is how often a run may end before it comes to its accident.
+const tries = 3
+
 // try makes one case from beginning to end, and leaves nothing behind but its folder
 // where something was wrong.
 func (l *lab) try(ctx context.Context, c Case) CaseResult {
+	for again := 1; ; again++ {
+		r, err := l.tryOnce(ctx, c, again == tries)
+		if !errors.Is(err, errNoEvent) || again == tries || ctx.Err() != nil {
+			return r
+		}
+	}
+}
+
+// tryOnce says with errNoEvent that nothing was tried. Its folder is then only kept
+// the last time.
+func (l *lab) tryOnce(ctx context.Context, c Case, last bool) (CaseResult, error) {
 	a := &attempt{lab: l, c: c, r: &CaseResult{Case: c}}
 	if ctx.Err() != nil {
 		a.r.Untried = context.Cause(ctx).Error()
-		return *a.r
+		return *a.r, nil
 	}
 	err := a.begin(ctx)
 	if err == nil {
@@ -75,8 +89,8 @@ func (l *lab) try(ctx context.Context, c Case) CaseResult {
 	if err != nil {
 		a.r.Untried = err.Error()
 	}
-	a.cleanUp(ctx)
-	return *a.r
+	a.cleanUp(ctx, last || !errors.Is(err, errNoEvent))
+	return *a.r, err
 }
 
 // begin starts the target and a run that will break it.
@@ -280,8 +294,9 @@ func (a *attempt) quiet(ctx context.Context) (left []process, err error) {
 	}
 }
 
-// cleanUp ends what still runs and takes the target away, whatever happened.
-func (a *attempt) cleanUp(ctx context.Context) {
+// cleanUp ends what still runs and takes the target away, whatever happened. The folder
+// of a case that went wrong stays, if it may.
+func (a *attempt) cleanUp(ctx context.Context, mayKeep bool) {
 	interrupted := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandPatience)
 	defer cancel()
@@ -308,7 +323,7 @@ func (a *attempt) cleanUp(ctx context.Context) {
 		wrong(a.target.remove(ctx))
 	}
 	wrong(endAll(ctx, a.dir, ""))
-	if a.r.OK() || interrupted {
+	if a.r.OK() || interrupted || !mayKeep {
 		wrong(os.RemoveAll(a.dir))
 		return
 	}

@@ -19,6 +19,10 @@ const pollJournal = 2 * time.Millisecond
 // lead is how long before its planned end a fault's revert counts as near.
 const lead = 60 * time.Millisecond
 
+// errNoEvent says that a run came to its end before the accident's event: its baseline
+// fell short on a busy machine, say. It can be tried again.
+var errNoEvent = errors.New("the run ended before")
+
 // tail reads a journal while it is written. It checks nothing: that comes when the
 // run is over.
 type tail struct {
@@ -82,7 +86,7 @@ func (t *tail) next(ctx context.Context, over <-chan struct{}) (line, error) {
 			return line{}, err
 		}
 		if last {
-			return line{}, errors.New("the run ended before")
+			return line{}, errNoEvent
 		}
 		select {
 		case <-ctx.Done():

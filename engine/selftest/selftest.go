@@ -20,7 +20,7 @@ type Options struct {
 	PluginDirs []string // where its plugins are; the first that has one wins
 	Full       bool     // at least 1,000 cases instead of some eighty
 	Parallel   int      // cases at once; 0: what the machine can bear
-	Seed       uint64   // of everything that is chosen by chance
+	Seed       uint64   // of the choice of cases and delays; in what order a pair is killed is left to chance
 	Only       string   // only cases whose name contains this
 	Own        *Own     // test the user's plugin instead of our own
 	Getenv     func(string) string
