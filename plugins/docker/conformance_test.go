@@ -7,7 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -33,22 +33,10 @@ func (m leakChecked) Run() int {
 	return code
 }
 
-// needMinutes skips a test that takes eight minutes a fault, unless it is asked for.
-func needMinutes(t *testing.T) {
-	const name = "docker-conformance"
-	plugintest.Need(t, name, func() error {
-		if !strings.Contains(os.Getenv(plugintest.RequireEnv), name) {
-			return fmt.Errorf("takes eight minutes a fault: ask for it with %s=%s and -timeout 60m", plugintest.RequireEnv, name)
-		}
-		return nil
-	})
-}
-
 // Every fault keeps what the contract of a fault promises, also when the plugin is
 // killed at any point of it. A restart has nothing to put back and is tested beside
 // it: the kit wants to see a fault stay until it is reverted.
 func TestFaultsKeepTheirPromises(t *testing.T) {
-	needMinutes(t)
 	dockertest.Client(t)
 	for _, c := range []struct {
 		typ    string
@@ -63,14 +51,15 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 		t.Run(c.typ, func(t *testing.T) {
 			l := labOn(t)
 			net, _, prefix := l.network()
-			address := 10
+			var address atomic.Int64
+			address.Store(10)
 			kit := plugintest.Case{
 				Plugin: plugin(l.engines), Type: c.typ, Config: c.config, StartsTarget: true,
+				Parallel: 8, // the engine makes them wait
 				Target: func(t testing.TB) schema.Candidate {
-					address++
 					return l.in(t).run(connected(net, &network.EndpointSettings{
 						Aliases:    []string{"store"},
-						IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: prefix + strconv.Itoa(address)},
+						IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: prefix + strconv.FormatInt(address.Add(1), 10)},
 					}))
 				},
 				Bitten: func(target schema.Candidate) (bool, error) { return c.bitten(l, target.ID), nil },

@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"fmt"
 	"slices"
 	"syscall"
 	"testing"
@@ -30,7 +31,7 @@ func (k *kit) revertNeedsOnlyTheRecord(t *testing.T) {
 	first, l := k.spawnIn(t, dir), k.born(t, 1)
 	l.prepare(first)
 	l.inject(first)
-	l.settled(k.spawnIn(t, dir), "Revert in another process")
+	l.putBack(k.spawnIn(t, dir), "Revert in another process")
 	first.stdin.Close()
 	if !first.endsWithin(k.Timeout) {
 		t.Fatal("the plugin does not end, though another process has put its fault back")
@@ -43,7 +44,7 @@ func (k *kit) crashBeforeInject(t *testing.T) {
 	first, l := k.spawnIn(t, dir), k.born(t, 1)
 	l.prepare(first)
 	first.kill()
-	l.settled(k.spawnIn(t, dir), "Revert after a crash before Inject")
+	l.putBack(k.spawnIn(t, dir), "Revert after a crash before Inject")
 }
 
 func (k *kit) crashAfterInject(t *testing.T) {
@@ -52,46 +53,40 @@ func (k *kit) crashAfterInject(t *testing.T) {
 	l.prepare(first)
 	l.inject(first)
 	first.kill()
-	l.settled(k.spawnIn(t, dir), "Revert after a crash behind Inject")
+	l.putBack(k.spawnIn(t, dir), "Revert after a crash behind Inject")
 }
 
 // crashPoints are the parts of a call's usual time at which its process is killed.
 var crashPoints = []float64{0, 0.2, 0.4, 0.6, 0.8, 0.95}
 
 func (k *kit) crashDuringInject(t *testing.T) {
-	long := k.usual(t, func(l *life, p *process) func() error {
+	k.crashDuring(t, "Inject", func(l *life, p *process) func() error {
 		return func() error { _, err := l.tryInject(p, l.order()); return err }
 	})
-	for _, part := range crashPoints {
-		after := time.Duration(part * float64(long))
-		dir := runDir(t)
-		first, l := k.spawnIn(t, dir), k.born(t, 1)
-		l.prepare(first)
-		killDuring(first, after, func() { _, _ = l.tryInject(first, l.order()) })
-		l.settled(k.spawnIn(t, dir), "Revert after a crash "+after.String()+" into Inject")
-		if t.Failed() {
-			return
-		}
-	}
 }
 
 func (k *kit) crashDuringRevert(t *testing.T) {
-	long := k.usual(t, func(l *life, p *process) func() error {
+	k.crashDuring(t, "Revert", func(l *life, p *process) func() error {
 		l.inject(p)
 		return func() error { _, err := l.tryRevert(p, false); return err }
 	})
+}
+
+// crashDuring kills the plugin at each point of a call and has another process put
+// things right. Of makes everything ready for the call and returns it.
+func (k *kit) crashDuring(t *testing.T, call string, of func(*life, *process) func() error) {
+	usual := k.usual(t, of)
+	var points []check
 	for _, part := range crashPoints {
-		after := time.Duration(part * float64(long))
-		dir := runDir(t)
-		first, l := k.spawnIn(t, dir), k.born(t, 1)
-		l.prepare(first)
-		l.inject(first)
-		killDuring(first, after, func() { _, _ = l.tryRevert(first, false) })
-		l.settled(k.spawnIn(t, dir), "Revert after a crash "+after.String()+" into Revert")
-		if t.Failed() {
-			return
-		}
+		points = append(points, check{fmt.Sprintf("%.0f %% into it", 100*part), func(t *testing.T) {
+			dir := runDir(t)
+			first, l := k.spawnIn(t, dir), k.born(t, 1)
+			l.prepare(first)
+			killDuring(first, time.Duration(part*float64(usual)), of(l, first))
+			l.settled(k.spawnIn(t, dir), "Revert after a crash in the middle of "+call)
+		}})
 	}
+	k.beside(t, points)
 }
 
 // usual measures how long a call takes: the median of three.
@@ -108,18 +103,18 @@ func (k *kit) usual(t *testing.T, of func(*life, *process) func() error) time.Du
 			t.Fatal(err)
 		}
 		took = append(took, time.Since(at))
-		l.settled(p, "Revert")
+		l.putBack(p, "Revert")
 	}
 	slices.Sort(took)
 	return took[1]
 }
 
 // killDuring begins a call and kills the process some time later.
-func killDuring(p *process, after time.Duration, call func()) {
+func killDuring(p *process, after time.Duration, call func() error) {
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
-		call()
+		_ = call() // it cannot succeed, or it has
 	}()
 	<-time.After(after)
 	p.kill()

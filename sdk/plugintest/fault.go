@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
@@ -22,8 +24,8 @@ type Case struct {
 	Config   any
 	Settings any
 
-	// Target makes a fresh, healthy, real target, and ends it with t. It is called once
-	// or twice in each check.
+	// Target makes a fresh, healthy, real target, and ends it with t. It is called at
+	// least once in each check.
 	Target func(t testing.TB) schema.Candidate
 	// Bitten looks at the target itself, not through the plugin, and says whether the
 	// fault is in it.
@@ -51,6 +53,10 @@ type Case struct {
 	Timeout time.Duration
 	// Prompt is how long a call may go on after its context has ended; 0: 5 s.
 	Prompt time.Duration
+	// Parallel is how many checks go on beside each other, for faults that spend their
+	// time on waiting; 0: one. The functions above are then called from several
+	// goroutines at once.
+	Parallel int
 }
 
 // Fault puts a fault through the life that its contract promises: it prepares,
@@ -72,6 +78,9 @@ func Fault(t *testing.T, c Case) {
 	if c.Prompt <= 0 {
 		c.Prompt = 5 * time.Second
 	}
+	if c.Parallel <= 0 {
+		c.Parallel = 1
+	}
 	d, f := described(t, c)
 	k := &kit{Case: c, desc: f}
 	t.Run("the description is complete", func(t *testing.T) { k.descriptionIsComplete(t, d) })
@@ -81,23 +90,25 @@ func Fault(t *testing.T, c Case) {
 		t.Run("the fault bites", k.bites)
 		return
 	}
-	t.Run("the fault bites and is put back", k.bitesAndIsPutBack)
-	t.Run("several targets at once", k.severalTargets)
-	t.Run("revert is idempotent", k.revertIsIdempotent)
-	t.Run("revert without inject does no harm", k.revertWithoutInject)
-	t.Run("revert needs only the undo record", k.revertNeedsOnlyTheRecord)
-	t.Run("scan tells the truth", k.scanTellsTheTruth)
-	t.Run("calls end with their context", k.callsEndWithTheirContext)
-	t.Run("a target that is gone", k.targetIsGone)
-	t.Run("another incarnation is left alone", k.anotherIncarnation)
-	t.Run("crash before inject", k.crashBeforeInject)
-	t.Run("crash during inject", k.crashDuringInject)
-	t.Run("crash after inject", k.crashAfterInject)
-	t.Run("crash during revert", k.crashDuringRevert)
-	t.Run("a lost stream is put back", k.lostStream)
-	t.Run("a lost standard input is put back", k.lostInput)
-	t.Run("SIGTERM is put back", k.terminated)
-	t.Run("a lease that is not renewed is put back", k.notRenewed)
+	k.beside(t, []check{
+		{"the fault bites and is put back", k.bitesAndIsPutBack},
+		{"several targets at once", k.severalTargets},
+		{"revert is idempotent", k.revertIsIdempotent},
+		{"revert without inject does no harm", k.revertWithoutInject},
+		{"revert needs only the undo record", k.revertNeedsOnlyTheRecord},
+		{"scan tells the truth", k.scanTellsTheTruth},
+		{"calls end with their context", k.callsEndWithTheirContext},
+		{"a target that is gone", k.targetIsGone},
+		{"another incarnation is left alone", k.anotherIncarnation},
+		{"crash before inject", k.crashBeforeInject},
+		{"crash during inject", k.crashDuringInject},
+		{"crash after inject", k.crashAfterInject},
+		{"crash during revert", k.crashDuringRevert},
+		{"a lost stream is put back", k.lostStream},
+		{"a lost standard input is put back", k.lostInput},
+		{"SIGTERM is put back", k.terminated},
+		{"a lease that is not renewed is put back", k.notRenewed},
+	})
 	t.Run("leaves nothing running", k.leavesNothingRunning)
 }
 
@@ -105,6 +116,27 @@ func Fault(t *testing.T, c Case) {
 type kit struct {
 	Case
 	desc schema.Fault
+}
+
+// check is a subtest.
+type check struct {
+	name string
+	run  func(*testing.T)
+}
+
+// beside runs checks, as many at once as the Case allows: T.Parallel would run as many
+// as there are processors, and checks mostly wait.
+func (k *kit) beside(t *testing.T, all []check) {
+	t.Helper()
+	var running errgroup.Group
+	running.SetLimit(k.Parallel)
+	for _, c := range all {
+		running.Go(func() error {
+			t.Run(c.name, c.run)
+			return nil
+		})
+	}
+	_ = running.Wait() // what fails is in t
 }
 
 // described returns the fault's description, or ends the test.
@@ -323,8 +355,16 @@ func (l *life) revert(p caller, what string, again bool) {
 	}
 }
 
-// settled reverts as an engine does that does not know how far an injection came: if
-// the fault still takes effect within its settle time, it reverts again.
+// putBack reverts what was injected, and fails the test unless the targets are then as
+// they were.
+func (l *life) putBack(p caller, what string) {
+	l.t.Helper()
+	l.revert(p, what, false)
+	l.healed(what)
+}
+
+// settled reverts as an engine does that does not know how far a call came: if the
+// fault still takes effect within its settle time, it reverts again.
 func (l *life) settled(p caller, what string) {
 	l.t.Helper()
 	l.revert(p, what, false)
@@ -334,6 +374,13 @@ func (l *life) settled(p caller, what string) {
 			l.revert(p, what+" after the settle time", true)
 		}
 	}
+	l.healed(what)
+}
+
+// healed fails the test unless the targets are as they were, at once or, where the
+// fault heals itself, in time.
+func (l *life) healed(what string) {
+	l.t.Helper()
 	if l.desc.Reversibility == schema.SelfHealing {
 		l.eventually(func() bool { return !l.bitten() })
 	}

@@ -107,7 +107,7 @@ func (k *kit) wholeLife(t *testing.T, targets int) {
 	if !l.eventually(func() bool { all, _ := l.observe(p); return all }) {
 		t.Error("the fault is in the target, but Observe does not say that it bites")
 	}
-	l.settled(p, "Revert")
+	l.putBack(p, "Revert")
 	if _, any := l.observe(p); any {
 		t.Error("Observe says that the fault still bites after Revert")
 	}
@@ -117,7 +117,7 @@ func (k *kit) revertIsIdempotent(t *testing.T) {
 	p, l := k.here(t), k.born(t, 1)
 	l.prepare(p)
 	l.inject(p)
-	l.settled(p, "Revert")
+	l.putBack(p, "Revert")
 	l.revert(p, "the second Revert", true)
 	l.untouched("after the second Revert")
 }
@@ -142,7 +142,7 @@ func (k *kit) scanTellsTheTruth(t *testing.T) {
 	case f.Kind != "marked" && f.Kind != "still_matches_undo":
 		t.Errorf("Scan's finding is of kind %q, which there is not", f.Kind)
 	}
-	l.settled(p, "Revert")
+	l.putBack(p, "Revert")
 	if f := l.scan(p); f != nil {
 		t.Errorf("Scan still finds %+v after Revert", *f)
 	}
@@ -328,14 +328,16 @@ func (k *kit) leavesNothingRunning(t *testing.T) {
 		l.prepare(p)
 		l.inject(p)
 		l.observe(p)
-		l.settled(p, "Revert")
+		l.putBack(p, "Revert")
 		l.scan(p)
 	}
 	t.Run("the first life", once)
 	before, known := calm(), goleak.IgnoreCurrent()
+	var more []check
 	for range leakLives {
-		t.Run("another life", once)
+		more = append(more, check{"another life", once})
 	}
+	k.beside(t, more)
 	if !eventually(2*time.Second, func() bool { return runtime.NumGoroutine() < before+leaks }) {
 		t.Errorf("%d lives of the fault left %d goroutines: %v", leakLives, runtime.NumGoroutine()-before, goleak.Find(known))
 	}
@@ -346,7 +348,7 @@ func (k *kit) leavesNothingRunning(t *testing.T) {
 	l := k.born(t, 1)
 	l.prepare(other)
 	l.inject(other)
-	l.settled(other, "Revert")
+	l.putBack(other, "Revert")
 	other.stdin.Close()
 	if !other.endsWithin(k.Timeout) {
 		t.Fatal("the plugin does not end when its engine has gone and nothing is held")
