@@ -224,7 +224,7 @@ func (e *engines) revertLife(ctx context.Context, u life) (sdk.Reverted, error) 
 			return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: u.removed()}, nil
 		}
 	}
-	if r, done := u.alone(s); done {
+	if r, done := u.alone(s, time.Now()); done {
 		return r, nil
 	}
 	return engine.startAgain(ctx, u)
@@ -238,7 +238,7 @@ func (u life) removed() string {
 }
 
 // alone decides whether a container is to be left alone.
-func (u life) alone(s snapshot) (sdk.Reverted, bool) {
+func (u life) alone(s snapshot, now time.Time) (sdk.Reverted, bool) {
 	switch u.condition(s) {
 	case intact:
 		if s.Paused {
@@ -251,19 +251,31 @@ func (u life) alone(s snapshot) (sdk.Reverted, bool) {
 		}
 		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "runs again since " + s.StartedAt}, true
 	case downAgain:
-		// Somebody started it, and then it ended. That may have been our own request,
-		// which was late; it shows in how soon it ended and in the exit code.
-		soon := s.lived() < settle
-		if soon && u.LateExit != 0 && s.ExitCode == u.LateExit {
+		if u.endedByUs(s, now) {
 			return sdk.Reverted{}, false
 		}
 		return sdk.Reverted{
 			Outcome: sdk.ForeignChange,
 			Proof:   fmt.Sprintf("was started again at %s and ended at %s (exit code %d), not by this fault", s.StartedAt, s.FinishedAt, s.ExitCode),
-			Residue: soon && u.LateExit == 0,
+			Residue: s.lived() < settle && u.LateExit == 0, // it may have been
 		}, true
 	}
 	return sdk.Reverted{}, false
+}
+
+// endedByUs says whether the fault's own request, acting late, may have ended the
+// incarnation that came after the one it was meant for. That shows in how soon it
+// ended, and in the exit code or, where the fault has none of its own (a stop asks the
+// process to end as it likes), in that it was just now: later, nothing tells it from a
+// stop of somebody else's, which is not ours to undo.
+func (u life) endedByUs(s snapshot, now time.Time) bool {
+	if s.lived() >= settle {
+		return false
+	}
+	if u.LateExit != 0 {
+		return s.ExitCode == u.LateExit
+	}
+	return now.Sub(when(s.FinishedAt)).Abs() < 2*settle
 }
 
 // calm looks at a container until the engine has finished what it is doing with it.

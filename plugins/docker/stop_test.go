@@ -50,16 +50,48 @@ func TestStopKillsAfterTheTimeout(t *testing.T) {
 	reverts(l, stop, u, sdk.AlreadyGone)
 }
 
-// Whether it was our own stop that came late, or somebody else's, cannot be told
-// from the exit code: it is named as residue while it may be ours.
+// A stop that the engine still carries out after its client died may hit the
+// incarnation that the revert has started: the next revert starts it once more.
 func TestStoppedSoonAfterTheRevert(t *testing.T) {
 	l := newLab(t)
 	u := injected(l, stop(l.engines), l.run(), oneSecond)
 	reverts(l, stop, u, sdk.PutBack)
 	l.ready(u.Container)
 	l.must(l.engine.ContainerStop(context.Background(), u.Container, container.StopOptions{}))
-	if r := reverts(l, stop, u, sdk.ForeignChange); !r.Residue {
-		t.Errorf("reverted %+v", r)
+	reverts(l, stop, u, sdk.PutBack)
+	if s := l.look(u.Container); !s.Running {
+		t.Errorf("after the second revert: %+v", s)
+	}
+}
+
+// Whose stop it was cannot be told from the exit code: it is undone only while it may
+// well be ours, and named as residue where it hardly is.
+func TestEndedAgain(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name           string
+		lateExit, exit int
+		lived, ago     time.Duration
+		left, residue  bool
+	}{
+		{name: "a stop, soon and just now", exit: 0, lived: time.Second, ago: time.Second},
+		{name: "a stop, soon but long ago", exit: 0, lived: time.Second, ago: time.Hour, left: true, residue: true},
+		{name: "a stop, after a long life", exit: 0, lived: time.Hour, ago: time.Second, left: true},
+		{name: "a kill, soon, with its exit code", lateExit: 137, exit: 137, lived: time.Second, ago: time.Hour},
+		{name: "a kill, soon, with another exit code", lateExit: 137, exit: 1, lived: time.Second, ago: time.Second, left: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ended := now.Add(-c.ago)
+			s := snapshot{
+				ExitCode:   c.exit,
+				StartedAt:  ended.Add(-c.lived).Format(time.RFC3339Nano),
+				FinishedAt: ended.Format(time.RFC3339Nano),
+			}
+			r, left := life{StartedAt: "before", LateExit: c.lateExit}.alone(s, now)
+			if left != c.left || r.Residue != c.residue {
+				t.Errorf("left alone %v (%+v), want %v, residue %v", left, r, c.left, c.residue)
+			}
+		})
 	}
 }
 
