@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// file is what a Writer needs of the file system; tests put one in its place that
+// File is what a Writer needs of the file system; tests put one in its place that
 // fails.
-type file interface {
+type File interface {
 	WriteAt(p []byte, off int64) (int, error)
 	Sync() error
 	Close() error

@@ -16,7 +16,7 @@ import (
 // order of the calls to Append.
 type Writer struct {
 	dir  arbiter.Dir
-	file file
+	file File
 	lock *os.File
 
 	mu       sync.Mutex
