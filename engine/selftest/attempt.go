@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -175,17 +174,20 @@ func (a *attempt) accident(ctx context.Context) error {
 	if a.facts, err = journal.await(ctx, c, a.engine.over, a.locate); err != nil {
 		return a.explain(err)
 	}
-	victims := a.victims()
-	rand.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
-	signal := syscall.SIGKILL
+	// Stopped first, so that nobody sees another die and puts back before its own end;
+	// and then the engine last, because the kernel wakes the stopped children of one
+	// that ends (an orphaned process group, setpgid(2)).
+	signals := []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL}
 	if c.How == Stopped {
-		signal = syscall.SIGSTOP
+		signals = signals[:1]
 	}
 	a.dead = time.Now()
-	for _, p := range victims {
-		// One that has ended meanwhile, at the end of the run, is as dead.
-		if err := p.signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return err
+	for _, s := range signals {
+		for _, p := range a.victims() {
+			// One that has ended meanwhile, at the end of the run, is as dead.
+			if err := p.signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return err
+			}
 		}
 	}
 	return nil
@@ -236,11 +238,15 @@ func (a *attempt) locate() error {
 	return fmt.Errorf("the guardian, process %d, does not run", pid)
 }
 
+// victims are those who die, the engine last.
 func (a *attempt) victims() []process {
 	var out []process
-	for who, p := range map[Who]process{Engine: a.engine.process, Plugin: a.plugin, Guardian: a.guard} {
-		if a.c.Who&who != 0 {
-			out = append(out, p)
+	for _, v := range []struct {
+		who Who
+		process
+	}{{Plugin, a.plugin}, {Guardian, a.guard}, {Engine, a.engine.process}} {
+		if a.c.Who&v.who != 0 {
+			out = append(out, v.process)
 		}
 	}
 	return out
