@@ -32,7 +32,7 @@ const (
 // Store keeps the runs of a machine in its state folder: DIR/runs/<run>/.
 type Store struct {
 	dir  string
-	disk func(File) File // what a journal is written through
+	disk func(run string, f File) File // what a run's journal is written through
 }
 
 // Open opens the state folder for writing, and makes it (0700) if it is missing.
@@ -65,12 +65,12 @@ func OpenRead(dir string) (*Store, error) {
 	return &Store{dir: dir, disk: directly}, nil
 }
 
-func directly(f File) File { return f }
+func directly(_ string, f File) File { return f }
 
 // Through has every journal that the store opens from now on written through what
 // wrap makes of its file: for simulations of disks that fill up and of processes that
 // die over a write.
-func (s *Store) Through(wrap func(File) File) { s.disk = wrap }
+func (s *Store) Through(wrap func(run string, f File) File) { s.disk = wrap }
 
 // Dir is the state folder.
 func (s *Store) Dir() string { return s.dir }
@@ -106,7 +106,7 @@ func (s *Store) Create(run string) (_ *Writer, err error) {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
 	defer closeUnless(&err, f)
-	w.file = s.disk(diskFile{f})
+	w.file = s.disk(run, diskFile{f})
 	for _, d := range []string{dir, filepath.Dir(dir)} {
 		if err := syncDir(d); err != nil {
 			return nil, fmt.Errorf("create journal: %w", err)
@@ -144,7 +144,7 @@ func (s *Store) TakeOver(run string) (_ *Writer, err error) {
 	}
 	torn := errors.Is(err, ErrTorn)
 
-	w := &Writer{dir: arbiter.Dir(dir), file: s.disk(diskFile{f}), lock: lock, last: good.last.Seq, sum: good.sum, end: good.end}
+	w := &Writer{dir: arbiter.Dir(dir), file: s.disk(run, diskFile{f}), lock: lock, last: good.last.Seq, sum: good.sum, end: good.end}
 	if w.epoch, err = raiseEpoch(w.dir, good.last.Epoch); err != nil {
 		return nil, fmt.Errorf("take over run %s: %w", run, err)
 	}

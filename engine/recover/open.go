@@ -27,6 +27,11 @@ type Fault struct {
 // were injected: those without a revert, those whose revert left residue, and those
 // that a later scan has found still there.
 func Open(events []journal.Event) []Fault {
+	return slices.DeleteFunc(begun(events), func(f Fault) bool { return len(f.Open) == 0 })
+}
+
+// begun lists every fault of a journal that has an intent, open or not.
+func begun(events []journal.Event) []Fault {
 	var all []Fault
 	for _, e := range events {
 		switch d := e.Data.(type) {
@@ -50,7 +55,7 @@ func Open(events []journal.Event) []Fault {
 			}
 		}
 	}
-	return slices.DeleteFunc(all, func(f Fault) bool { return len(f.Open) == 0 })
+	return all
 }
 
 // settle closes the targets that are put back.
@@ -85,9 +90,11 @@ func reopen(all []Fault, findings []journal.Finding) {
 }
 
 // Undos are the undo records of the open targets.
-func (f Fault) Undos() []wire.Undo {
+func (f Fault) Undos() []wire.Undo { return undosOf(f.Open) }
+
+func undosOf(targets []journal.TargetIntent) []wire.Undo {
 	var out []wire.Undo
-	for _, t := range f.Open {
+	for _, t := range targets {
 		out = append(out, wire.Undo{Target: t.ID, Undo: t.Undo})
 	}
 	return out

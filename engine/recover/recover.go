@@ -122,7 +122,7 @@ func Run(ctx context.Context, o Options, run string) (Result, error) {
 		}
 	}
 	r.record(&journal.Takeover{By: o.By, PID: o.PID, Why: r.why()})
-	result.Faults, result.Findings = r.undoAll(Open(log.Events), strays(log.Events))
+	result.Faults, result.Findings = r.undoAll(begun(log.Events), strays(log.Events))
 	result.Residue = r.end()
 	if r.failed != nil {
 		return result, r.failed
@@ -197,10 +197,12 @@ func (r *recovery) start(name string) (Plugin, error) {
 	return p, nil
 }
 
-// undoAll reverts faults, waits for what may still take effect, looks, and reverts
-// once more what is found.
-func (r *recovery) undoAll(open []Fault, strays []string) ([]FaultResult, []journal.Finding) {
+// undoAll reverts what is open, waits for what may still take effect, looks at
+// everything that the run ever began, and reverts once more what is found: what was
+// put back before the engine died was looked at by nobody since.
+func (r *recovery) undoAll(all []Fault, strays []string) ([]FaultResult, []journal.Finding) {
 	began := time.Now()
+	open := slices.DeleteFunc(slices.Clone(all), func(f Fault) bool { return len(f.Open) == 0 })
 	results := r.revertAll(open)
 	var late time.Duration
 	for _, f := range open {
@@ -209,34 +211,40 @@ func (r *recovery) undoAll(open []Fault, strays []string) ([]FaultResult, []jour
 		}
 	}
 	pause(r.ctx, late-time.Since(began))
-	findings := r.scan(open, strays)
-	again := stillThere(open, findings)
+	findings := r.scan(all, strays)
+	again := stillThere(all, findings)
 	if len(again) == 0 {
 		return results, findings
 	}
 	for _, later := range r.revertAll(again) {
 		i := slices.IndexFunc(results, func(x FaultResult) bool { return x.ID == later.ID })
+		if i < 0 {
+			results = append(results, later)
+			continue
+		}
 		results[i].merge(later)
 	}
-	return results, r.scan(open, strays)
+	return results, r.scan(all, strays)
 }
 
-// stillThere picks the targets that a scan has found, of those that it looked for.
-func stillThere(open []Fault, findings []journal.Finding) []Fault {
-	all := slices.Clone(open)
-	for i := range all {
-		intent := *all[i].Intent
-		intent.Targets = all[i].Open // nothing else was open
-		all[i].Intent, all[i].Open = &intent, nil
+// stillThere picks the targets that a scan has found.
+func stillThere(all []Fault, findings []journal.Finding) []Fault {
+	found := slices.Clone(all)
+	for i := range found {
+		found[i].Open = nil
 	}
-	reopen(all, findings)
-	return slices.DeleteFunc(all, func(f Fault) bool { return len(f.Open) == 0 })
+	reopen(found, findings)
+	return slices.DeleteFunc(found, func(f Fault) bool { return len(f.Open) == 0 })
 }
 
 // merge takes what a second attempt has brought.
 func (f *FaultResult) merge(later FaultResult) {
 	for _, o := range later.Targets {
 		i := slices.IndexFunc(f.Targets, func(x journal.TargetOutcome) bool { return x.ID == o.ID })
+		if i < 0 {
+			f.Targets = append(f.Targets, o)
+			continue
+		}
 		f.Targets[i] = o
 	}
 }
@@ -298,16 +306,16 @@ func (r *recovery) revert(f Fault) ([]wire.Reverted, error) {
 	})
 }
 
-// scan looks for what is left of the faults that were open, and of what earlier scans
-// have found.
-func (r *recovery) scan(open []Fault, strays []string) []journal.Finding {
+// scan looks for what is left of the run's faults, and of what earlier scans have
+// found.
+func (r *recovery) scan(all []Fault, strays []string) []journal.Finding {
 	residue := &journal.Residue{When: "recover", Findings: []journal.Finding{}}
 	known := map[string][]wire.Known{}
 	for _, name := range strays {
 		known[name] = nil
 	}
-	for _, f := range open {
-		known[f.Intent.Plugin] = append(known[f.Intent.Plugin], wire.Known{Type: f.Intent.Type, Fault: f.Intent.ID, Targets: f.Undos()})
+	for _, f := range all {
+		known[f.Intent.Plugin] = append(known[f.Intent.Plugin], wire.Known{Type: f.Intent.Type, Fault: f.Intent.ID, Targets: undosOf(f.Intent.Targets)})
 	}
 	var failed []error
 	for _, name := range slices.Sorted(maps.Keys(known)) {
