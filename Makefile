@@ -21,7 +21,8 @@ demo: build ## the main job: break a shop of its own, twice, and report
 test: lint ## all tests
 	$(GO) test -timeout 20m $(TESTFLAGS) ./...
 
-soak: build ## more than a thousand accidents on real targets: half an hour on two cores
+soak: build ## a million simulated worlds, and a thousand accidents on real targets: hours on two cores
+	$(GO) test ./engine/simulation -run TestWorlds -worlds 1000000 -timeout 8h
 	bin/faultline selftest -size full
 
 lint:

@@ -32,11 +32,16 @@ var shapes = []func() *plan.Plan{
 		return planOf(experiment("first", step("lamp_off", "x", 0, 2*time.Second, "a")),
 			experiment("second", step("lamp_off", "x", 0, 2*time.Second, "a"), step("lamp_red", "y", 0, time.Second, "b")))
 	},
+	// One after the other, and too many at once if the first is late to end.
+	func() *plan.Plan {
+		return planOf(experiment("tight", step("lamp_off", "x", 0, 2*time.Second, "a", "b"), step("lamp_off", "y", 2200*time.Millisecond, time.Second, "c", "d")))
+	},
 }
 
-// otherDay is what a second run does, half of it to the same lamps.
+// otherDay is what a second run does: to a lamp of its own, and at the same moment as
+// the first to one of the first's.
 func otherDay() *plan.Plan {
-	return planOf(experiment("other", step("lamp_off", "o", 0, 2*time.Second, "d"), step("lamp_off", "p", time.Second, 2*time.Second, "a")))
+	return planOf(experiment("other", step("lamp_off", "o", time.Second, 2*time.Second, "d"), step("lamp_off", "p", 0, 2*time.Second, "a")))
 }
 
 func step(typ, name string, start, duration time.Duration, lamps ...string) plan.Step {

@@ -26,6 +26,7 @@ const (
 	injectFails    trouble = "an injection fails"
 	injectHalfway  trouble = "an injection fails half-way"
 	injectLands    trouble = "an injection lands after its call"
+	injectArrives  trouble = "an injection arrives after its revert"
 	answersLate    trouble = "answers are late"
 	revertFails    trouble = "a revert fails"
 	revertStuck    trouble = "a revert fails for ever"
@@ -45,7 +46,7 @@ const (
 
 var troubles = []trouble{
 	engineDies, engineSleeps, guardianDies, pluginDies, pluginHangs, restartFails, powerFails, diskFills, syncFails,
-	sessionBreaks, acksAreLost, prepareFails, injectFails, injectHalfway, injectLands, answersLate, revertFails,
+	sessionBreaks, acksAreLost, prepareFails, injectFails, injectHalfway, injectLands, injectArrives, answersLate, revertFails,
 	revertStuck, revertLies, observeLies, scanFails, dataIsMissing, targetReplaced, targetRestarts, foreignChange,
 	targetGone, operatorAborts, secondRun, manyRecover, recoverDies,
 }

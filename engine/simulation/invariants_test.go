@@ -29,6 +29,9 @@ func (w *world) mustBeOnDisk(p *process, q wire.Inject) {
 	if lost := w.putBackUnasked(f.run); lost != "" {
 		w.violates("%s of %s is injected by an engine that has lost the lease of %s", f.id, f.run, lost)
 	}
+	if n := len(w.lampsOf(f.run, f.targets)); n > mostLamps && !w.fate.has(revertLies) {
+		w.violates("invariant 4: with %s of %s there would be %d lamps broken at once", f.id, f.run, n)
+	}
 	w.say("the engine asks %s to inject %s of %s into %v", p.name, f.id, f.run, f.targets)
 	s := w.storedOf(f.run)
 	s.mu.Lock()
@@ -55,6 +58,24 @@ func (w *world) mustBeOnDisk(p *process, q wire.Inject) {
 		return
 	}
 	w.violates("invariant 1: %s is injected and its intent is not on disk", f.id)
+}
+
+// lampsOf are the lamps on which a run acts, and these.
+func (w *world) lampsOf(runID string, more []string) map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[string]bool{}
+	for name, l := range w.lamps {
+		for _, e := range l.effects {
+			if e.run == runID && !e.foreign {
+				out[name] = true
+			}
+		}
+	}
+	for _, name := range more {
+		out[name] = true
+	}
+	return out
 }
 
 // putBackUnasked names a fault of a run that a plugin has put back because nobody held
@@ -212,6 +233,14 @@ func (w *world) checkReverts() {
 	for _, f := range w.faults {
 		if f.on.IsZero() {
 			continue
+		}
+		if died := w.engineDiedAt; w.promise > 0 && !died.IsZero() {
+			due := died.Add(w.promise)
+			if f.ended.IsZero() || f.ended.After(due) {
+				if f.reverting.IsZero() || f.reverting.After(due) {
+					w.violates("the table: the revert of %s starts %s after its engine died", f.id, f.reverting.Sub(died))
+				}
+			}
 		}
 		latest := f.asked.Add(f.duration + f.lease + allowed)
 		if f.on.After(latest) {

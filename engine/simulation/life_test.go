@@ -29,7 +29,7 @@ type life struct {
 
 	mu      sync.Mutex
 	dieAt   int
-	passed  int
+	points  []string // as they were passed
 	dead    bool
 	ended   bool
 	with    []func() // what dies at the same moment
@@ -125,8 +125,8 @@ func (l *life) due(point string) bool {
 	if l.dead {
 		return false
 	}
-	l.passed++
-	if l.passed != l.dieAt {
+	l.points = append(l.points, point)
+	if len(l.points) != l.dieAt {
 		return false
 	}
 	l.w.happens("the " + l.kind + " dies " + point)

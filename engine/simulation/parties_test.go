@@ -109,6 +109,9 @@ func (w *world) runs(l *life, runID string, p *plan.Plan) {
 // engineDied has somebody recover at once, beside guardian and plugin, if that is the
 // world's trouble.
 func (w *world) engineDied() {
+	w.mu.Lock()
+	w.engineDiedAt = time.Now()
+	w.mu.Unlock()
 	if !w.fate.has(manyRecover) {
 		return
 	}

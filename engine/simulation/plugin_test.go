@@ -88,7 +88,11 @@ func (p *process) inject(ctx context.Context, typ string, u undo) error {
 	w := p.w
 	w.mu.Lock()
 	f := w.latest(p.run, typ, u.Lamp)
+	ended, known := p.ended[f.id]
 	w.mu.Unlock()
+	if known && ended.Before(time.Now()) {
+		w.violates("%s of %s is injected after its revert", f.id, f.run)
+	}
 	var there bool
 	w.with(u.Lamp, func(l *lamp) { there = !l.gone && l.serial == u.Serial })
 	switch {

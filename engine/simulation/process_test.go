@@ -29,6 +29,8 @@ type process struct {
 	closer interface{ Close(context.Context) error }
 	done   chan struct{} // closed when it is dead
 
+	ended map[string]time.Time // when a revert of a fault last came here
+
 	mu   sync.Mutex
 	hung chan struct{} // closed when it goes on; nil: it does not hang
 	cut  []context.CancelFunc
@@ -36,7 +38,7 @@ type process struct {
 
 // born starts a plugin for a life, configured for a run.
 func (w *world) born(parent *life, runID string) (*process, error) {
-	p := &process{w: w, run: runID, parent: parent, done: make(chan struct{})}
+	p := &process{w: w, run: runID, parent: parent, done: make(chan struct{}), ended: map[string]time.Time{}}
 	server, err := sdk.NewServer(p.plugin())
 	if err != nil {
 		return nil, err
@@ -224,7 +226,24 @@ func (p *process) Prepare(ctx context.Context, q wire.Prepare) ([]wire.Prepared,
 
 func (p *process) Inject(ctx context.Context, q wire.Inject) ([]wire.Injected, error) {
 	p.w.mustBeOnDisk(p, q)
+	if p.w.strikes(injectArrives, 0.5) {
+		return p.injectLater(ctx, q)
+	}
 	return ask(p, ctx, "inject", func(ctx context.Context, send func(wire.Injected) error) error { return p.server.Inject(ctx, q, send) })
+}
+
+// injectLater has a call come through only after its caller has given up, and has asked
+// to revert, as far as the plugin then still lives: one that was suspended reads its
+// socket in any order.
+func (p *process) injectLater(ctx context.Context, q wire.Inject) ([]wire.Injected, error) {
+	_, err := ask(p, ctx, "inject", func(ctx context.Context, _ func(wire.Injected) error) error { <-ctx.Done(); return ctx.Err() })
+	p.w.working.Go(func() {
+		_ = pass(context.Background(), p.w.within("arriving", 3*time.Second))
+		if p.works(context.Background()) == nil {
+			_ = p.server.Inject(context.Background(), q, func(wire.Injected) error { return nil })
+		}
+	})
+	return nil, err
 }
 
 func (p *process) Observe(ctx context.Context, q wire.Observe) ([]wire.Observed, error) {
@@ -238,7 +257,12 @@ func (p *process) Revert(ctx context.Context, q wire.Revert) ([]wire.Reverted, e
 		f.revertAsked = time.Now()
 	}
 	p.w.mu.Unlock()
-	return ask(p, ctx, "revert", func(ctx context.Context, send func(wire.Reverted) error) error { return p.server.Revert(ctx, q, send) })
+	return ask(p, ctx, "revert", func(ctx context.Context, send func(wire.Reverted) error) error {
+		p.w.mu.Lock()
+		p.ended[q.Lease.Fault] = time.Now()
+		p.w.mu.Unlock()
+		return p.server.Revert(ctx, q, send)
+	})
 }
 
 func (p *process) Scan(ctx context.Context, known []wire.Known) ([]wire.Finding, error) {

@@ -68,7 +68,7 @@ func play(t *testing.T, root string, f fate, setup func(*world)) (out outcome) {
 		w.play(setup)
 		out = outcome{wrong: w.wrong, story: w.tell(), happened: w.happened, points: map[string]int{}}
 		for _, l := range w.lives {
-			out.points[l.kind] = max(out.points[l.kind], l.passed)
+			out.points[l.kind] = max(out.points[l.kind], len(l.points))
 		}
 	})
 	return out
@@ -217,7 +217,7 @@ func (w *world) schedule(engine *life) {
 		if guardian := w.guardianOf(firstRun); guardian != nil && f.alsoGuardian {
 			guardian.die("with its engine")
 		}
-		if (f.alsoGuardian || f.has(guardianDies)) && (f.alsoPlugin || f.has(pluginDies) || f.has(pluginHangs)) {
+		if (f.alsoGuardian || f.guardianDies > 0) && (f.alsoPlugin || f.has(pluginDies) || f.has(pluginHangs)) {
 			w.happens(nobodyLeft)
 		}
 	})
@@ -260,26 +260,18 @@ func TestWorlds(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		n /= 10
 	}
-	var mu sync.Mutex
-	happened := map[string]int{}
+	var happened map[string]int
 	t.Run("all", func(t *testing.T) {
-		for part := range parts {
-			t.Run(fmt.Sprint(part), func(t *testing.T) {
-				t.Parallel()
-				for seed := part; seed < n && !t.Failed(); seed += parts {
-					f := fateOf(uint64(seed), size.engine, size.guardian)
-					o := play(t, root, f, nil)
-					if len(o.wrong) > 0 {
-						t.Errorf("seed %d (%v):\n%s\n%s", seed, f.troubles, strings.Join(o.wrong, "\n"), o.story)
-					}
-					mu.Lock()
-					for what, count := range o.happened {
-						happened[what] += count
-					}
-					mu.Unlock()
-				}
-			})
-		}
+		all := beside(t, n, func(t *testing.T, seed int) outcome {
+			f := fateOf(uint64(seed), size.engine, size.guardian)
+			o := play(t, root, f, nil)
+			if len(o.wrong) > 0 {
+				t.Errorf("seed %d (%v):\n%s\nplay it again: go test ./engine/simulation -run TestWorlds -seed %d\n%s",
+					seed, f.troubles, strings.Join(o.wrong, "\n"), seed, o.story)
+			}
+			return o
+		})
+		t.Cleanup(func() { happened = all() })
 	})
 	for _, what := range slices.Sorted(maps.Keys(happened)) {
 		t.Logf("%6d × %s", happened[what], what)
@@ -291,5 +283,24 @@ func TestWorlds(t *testing.T) {
 	}
 }
 
-// parts are played beside each other.
-const parts = 8
+// beside plays n worlds in some subtests beside each other, each until one of its own
+// fails. It returns what counts what happened in all of them, once they are through.
+func beside(t *testing.T, n int, play func(t *testing.T, i int) outcome) (happened func() map[string]int) {
+	const parts = 8
+	var mu sync.Mutex
+	all := map[string]int{}
+	for part := range parts {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			t.Parallel()
+			for i := part; i < n && !t.Failed(); i += parts {
+				o := play(t, i)
+				mu.Lock()
+				for what, count := range o.happened {
+					all[what] += count
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	return func() map[string]int { return all }
+}

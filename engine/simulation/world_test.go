@@ -33,6 +33,9 @@ type world struct {
 	wrong     []string
 	healed    bool // nothing goes wrong any more
 	over      bool // everybody may end
+
+	engineDiedAt time.Time
+	promise      time.Duration // within which a revert starts then; 0: whatever the lease allows
 }
 
 // lamp is a target. A lamp in whose place another one was put has another serial.
