@@ -19,14 +19,19 @@ import (
 // that only what the test does can end it within seconds.
 const longPause = "60s"
 
+// How the shop fares is not the question in these: no baseline may stand in the way.
+// That is also why they can run beside each other, as the judged game days do not.
+var anyShop = []string{"-var", "target=0.1"}
+
 // soon is how quickly what must happen at once has to have happened, on a busy
 // machine. It is less than a lease, so that the end of one is not taken for it.
 const soon = 10 * time.Second
 
 func TestGameDayInterrupted(t *testing.T) {
+	t.Parallel()
 	s, o := newSystem(t), newOperator(t)
 	began := time.Now()
-	g := o.starts(t, s, only(t, "store-hangs", longPause))
+	g := o.starts(t, s, only(t, "store-hangs", longPause), anyShop...)
 	s.await(t, "store", events.ActionPause)
 	eventually(t, "the run sees the pause that the engine has reported", func() error {
 		if f := o.report(t).Experiments[0].Faults; len(f) != 1 || !f[0].Bites {
@@ -57,6 +62,7 @@ func TestGameDayInterrupted(t *testing.T) {
 
 // Whoever dies, the next one puts back. "Engine" is faultline here, not Docker's.
 func TestGameDayKilled(t *testing.T) {
+	t.Parallel()
 	s, o := newSystem(t), newOperator(t)
 	day := only(t, "store-hangs", longPause)
 	const guardian, plugin = "--when-parent-dies", "faultline-plugin-docker"
@@ -71,8 +77,7 @@ func TestGameDayKilled(t *testing.T) {
 		{"everybody", []string{guardian, plugin}, []string{"recover"}, "recover"},
 	} {
 		began := time.Now()
-		// How the shop fares is not the question here: no baseline may stand in the way.
-		g := o.starts(t, s, day, "-var", "target=0.1")
+		g := o.starts(t, s, day, anyShop...)
 		s.await(t, "store", events.ActionPause)
 		at := o.kills(t, g, c.also...)
 		if code := g.code(t); code != -1 {
@@ -140,7 +145,7 @@ func (o *operator) recovers(t *testing.T, s *system, day string, by []string) {
 	if h := o.history(t); len(h) == 0 || h[len(h)-1].Verdict != "unfinished" {
 		t.Errorf("history %+v, want an unfinished run at its end", h)
 	}
-	if code := o.starts(t, s, day, "-var", "target=0.1").code(t); code != 7 {
+	if code := o.starts(t, s, day, anyShop...).code(t); code != 7 {
 		t.Errorf("another run ends with exit code %d, want 7: refused", code)
 	}
 	var recovered []recover.Result
