@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestGuardianDetached looks at the guardian and the plugins of a run as the kernel
+// sees them: who has which terminal, session and descriptors, and what it costs to
+// sleep.
+func TestGuardianDetached(t *testing.T) {
+	t.Parallel()
+	work := workFolder(t)
+	cmd := faultlineIn(work, "run", "day", "-var", "duration=4s")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	t.Cleanup(func() {
+		if !ended {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	if !eventually(func() bool { return exists(filepath.Join(work, "things", "pear.marked")) }) {
+		t.Fatal("no fault is injected")
+	}
+	runs, err := filepath.Glob(filepath.Join(work, "state", "runs", "*"))
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("runs %v, %v", runs, err)
+	}
+	raw, err := os.ReadFile(filepath.Join(runs[0], "guardian.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guardian, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	stat := statOf(t, guardian)
+	if session, group, terminal := stat[3], stat[2], stat[4]; session != strconv.Itoa(guardian) || group != session || terminal != "0" {
+		t.Errorf("guardian %d is in session %s, group %s, on terminal %s", guardian, session, group, terminal)
+	}
+	if parent := statOf(t, cmd.Process.Pid); parent[3] == stat[3] {
+		t.Error("the guardian is in its engine's session")
+	}
+	pipe := descriptors(t, guardian)["0"]
+	if !strings.HasPrefix(pipe, "pipe:") {
+		t.Fatalf("the guardian sleeps on %q", pipe)
+	}
+	if !holds(descriptors(t, cmd.Process.Pid), pipe) {
+		t.Error("the engine does not hold the guardian's pipe")
+	}
+
+	plugins := 0
+	for _, pid := range children(t, cmd.Process.Pid) {
+		if pid == guardian {
+			continue
+		}
+		plugins++
+		open := descriptors(t, pid)
+		if holds(open, pipe) {
+			t.Errorf("plugin %d has the guardian's pipe open: the guardian would not see the engine die", pid)
+		}
+		for _, to := range open {
+			if strings.HasPrefix(to, runs[0]) || strings.HasPrefix(to, filepath.Join(work, "state", "locks")) {
+				t.Errorf("plugin %d has %s open: it would hold a dead engine's lock", pid, to)
+			}
+		}
+	}
+	if plugins == 0 {
+		t.Error("the engine has no plugin")
+	}
+	if open := descriptors(t, guardian); holds(open, filepath.Join(runs[0], "lock")) || holds(open, filepath.Join(runs[0], "journal.jsonl")) {
+		t.Errorf("the guardian has the run open: %v", open)
+	}
+
+	// Asleep it uses no processor, and next to no memory of its own.
+	before := statOf(t, guardian)
+	if kb := anonymous(t, guardian); kb > 10<<10 {
+		t.Errorf("a sleeping guardian has %d KiB of memory", kb)
+	}
+	if !eventually(func() bool { return !exists(filepath.Join(work, "things", "pear.marked")) }) {
+		t.Fatal("nothing is put back")
+	}
+	after := statOf(t, guardian)
+	ticks := func(stat []string) (n int) {
+		for _, s := range stat[11:13] { // user and system time
+			x, err := strconv.Atoi(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += x
+		}
+		return n
+	}
+	if used := ticks(after) - ticks(before); used > 1 {
+		t.Errorf("the guardian used %d ticks while it slept", used)
+	}
+	err = cmd.Wait()
+	ended = true
+	if got := code(t, err); got != 0 {
+		t.Errorf("the run ends with %d:\n%s", got, out.String())
+	}
+	if exists(fmt.Sprintf("/proc/%d", guardian)) {
+		t.Error("the guardian outlives a run that ended")
+	}
+}
+
+// statOf are the fields of /proc/PID/stat from the third on, the state.
+func statOf(t *testing.T, pid int) []string {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	if len(fields) < 20 {
+		t.Fatalf("process %d: %q", pid, raw)
+	}
+	return fields
+}
+
+// descriptors are a process's open files by number.
+func descriptors(t *testing.T, pid int) map[string]string {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, e := range entries {
+		if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
+			out[e.Name()] = to
+		}
+	}
+	return out
+}
+
+func holds(open map[string]string, what string) bool {
+	for _, to := range open {
+		if to == what {
+			return true
+		}
+	}
+	return false
+}
+
+// children are the living processes whose parent this one is.
+func children(t *testing.T, parent int) []int {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []int
+	for _, path := range paths {
+		raw, err := os.ReadFile(filepath.Join(path, "stat"))
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+		pid, _ := strconv.Atoi(filepath.Base(path))
+		if len(fields) > 1 && fields[1] == strconv.Itoa(parent) && fields[0] != "Z" {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// anonymous is the memory of a process that is nobody else's, in KiB: what it has
+// written. The pages of its program are the page cache's.
+func anonymous(t *testing.T, pid int) int {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		var kb int
+		if n, _ := fmt.Sscanf(line, "RssAnon: %d kB", &kb); n == 1 {
+			return kb
+		}
+	}
+	t.Fatal("the kernel does not say RssAnon")
+	return 0
+}
+
+// TestGuardianIgnoresSignals: what asks processes to end is not meant for the guardian,
+// which then still does its work.
+func TestGuardianIgnoresSignals(t *testing.T) {
+	t.Parallel()
+	work := workFolder(t)
+	cmd := faultlineIn(work, "run", "day", "-var", "duration=1h")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() })
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	mark := filepath.Join(work, "things", "pear.marked")
+	if !eventually(func() bool { return exists(mark) }) {
+		t.Fatal("no fault is injected")
+	}
+	found, err := filepath.Glob(filepath.Join(work, "state", "runs", "*", "guardian.pid"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	raw, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	guardian, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP} {
+		if err := unix.Kill(guardian, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pid := range children(t, cmd.Process.Pid) {
+		if pid != guardian {
+			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if !eventually(func() bool { return !exists(mark) }) {
+		t.Error("the guardian does not put back")
+	}
+}
