@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,7 +33,7 @@ func dummy() sdk.Plugin {
 		Actions: []sdk.ActionType{sdk.Action[dummyNoteConfig]{
 			Type: "dummy_note", Doc: "Writes a file.",
 			Do: func(_ context.Context, c dummyNoteConfig) (string, error) {
-				return "wrote " + c.File, os.WriteFile(c.File, []byte("noted\n"), 0o600)
+				return careless("wrote " + c.File), os.WriteFile(c.File, []byte("noted\n"), 0o600)
 			},
 		}},
 	}
@@ -40,6 +41,18 @@ func dummy() sdk.Plugin {
 
 type dummySettings struct {
 	Refuse string `hcl:"refuse,optional" doc:"What to refuse the settings with."`
+}
+
+// token is what a probe of this process was given; careless quotes it.
+var token atomic.Pointer[string]
+
+func careless(text string) string {
+	t := token.Load()
+	if t == nil {
+		return text
+	}
+	fmt.Fprintln(os.Stderr, "the token is", *t)
+	return text + " with token " + *t
 }
 
 type dummyNoteConfig struct {
@@ -111,7 +124,7 @@ func trouble(ctx context.Context, dir, call string) (how string, err error) {
 	how = strings.TrimSpace(string(raw))
 	switch how {
 	case "fail":
-		return how, fmt.Errorf("the %s was told to fail", call)
+		return how, errors.New(careless(fmt.Sprintf("the %s was told to fail", call)))
 	case "crash":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
@@ -166,7 +179,7 @@ func dummyMark() sdk.FaultType {
 				return sdk.Effect{}, err
 			}
 			_, err = os.Stat(u.mark())
-			return sdk.Effect{Bites: err == nil && how != "blind", Detail: "the mark is there"}, nil
+			return sdk.Effect{Bites: err == nil && how != "blind", Detail: careless("the mark is there")}, nil
 		},
 		Revert: func(ctx context.Context, u dummyUndo) (sdk.Reverted, error) {
 			if _, err := trouble(ctx, u.Trouble, "revert"); err != nil {
@@ -197,8 +210,9 @@ func dummyMark() sdk.FaultType {
 }
 
 type dummyHealthConfig struct {
-	File string `hcl:"file" doc:"The file whose text says how things are: good, bad or missing. Without the file they are good."`
-	Mark string `hcl:"mark,optional" doc:"Things are bad while this file exists."`
+	File  string `hcl:"file" doc:"The file whose text says how things are: good, bad or missing. Without the file they are good."`
+	Mark  string `hcl:"mark,optional" doc:"Things are bad while this file exists."`
+	Token string `hcl:"token,optional" doc:"What a careless plugin quotes in everything that it says."`
 }
 
 // dummyHealth measures what a file says.
@@ -206,10 +220,13 @@ func dummyHealth() sdk.ProbeType {
 	return sdk.Probe[dummyHealthConfig]{
 		Type: "dummy_health", Doc: "Reads how things are.",
 		Open: func(_ context.Context, c dummyHealthConfig) (func(context.Context) sdk.Sample, func(), error) {
+			if c.Token != "" {
+				token.Store(&c.Token)
+			}
 			return func(context.Context) sdk.Sample {
 				if c.Mark != "" {
 					if _, err := os.Stat(c.Mark); err == nil {
-						return sdk.Bad("marked")
+						return sdk.Bad(careless("marked"))
 					}
 				}
 				raw, err := os.ReadFile(c.File)
@@ -217,7 +234,7 @@ func dummyHealth() sdk.ProbeType {
 				case errors.Is(err, fs.ErrNotExist), err == nil && text == "good":
 					return sdk.Good()
 				case err == nil && text == "bad":
-					return sdk.Bad("bad")
+					return sdk.Bad(careless("bad"))
 				default:
 					return sdk.Missing("nobody knows")
 				}

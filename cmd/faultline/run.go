@@ -127,7 +127,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (*judge.Res
 	if err := g.approve(c, p, f.autoApprove); err != nil {
 		return nil, err
 	}
-	return g.execute(ctx, store, crew, p, id)
+	return g.execute(ctx, store, crew, p, id, s.Sensitive)
 }
 
 // savedPlan reads path as a saved plan; nil when it is none: a folder or HCL.
@@ -186,12 +186,13 @@ func (g *global) approve(c *cobra.Command, p *plan.Plan, auto bool) error {
 	return nil
 }
 
-// execute runs a plan and judges the run from its journal.
-func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, p *plan.Plan, id string) (*judge.Result, error) {
+// execute runs a plan and judges the run from its journal, which quotes no secrets.
+func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, p *plan.Plan, id string, secrets []string) (*judge.Result, error) {
 	w, err := store.Create(id)
 	if err != nil {
 		return nil, err
 	}
+	w.Hide(secrets)
 	guardian, err := g.startGuardian(id, w.Dir())
 	if err != nil {
 		return nil, errors.Join(err, w.Close())

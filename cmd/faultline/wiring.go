@@ -80,7 +80,8 @@ type variables struct {
 	recorded map[string]json.RawMessage // of a saved plan
 }
 
-// load reads a scenario, and shows what is wrong or doubtful with it.
+// load reads a scenario, and shows what is wrong or doubtful with it. From then on
+// nothing that is printed has its sensitive values.
 func (g *global) load(ctx context.Context, path string, v variables, h *host.Host) (*scenario.Scenario, error) {
 	o, err := g.loadOptions(ctx, v, h)
 	if err != nil {
@@ -93,6 +94,7 @@ func (g *global) load(ctx context.Context, path string, v variables, h *host.Hos
 	if diags.HasErrors() {
 		return nil, exit(exitUsage)
 	}
+	g.hide(s.Sensitive)
 	return s, nil
 }
 

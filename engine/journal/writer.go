@@ -26,8 +26,9 @@ type Writer struct {
 	end      int64  // where the next line goes
 	scrap    int64  // bytes of a failed write behind end, to be covered by the next line
 	reserve  int64  // bytes kept behind end for what must be written on a full disk
-	reserved int64  // offset up to which the file system has promised space
-	lost     error  // of the first Sync that failed
+	secrets  secrets
+	reserved int64 // offset up to which the file system has promised space
+	lost     error // of the first Sync that failed
 }
 
 // Dir is the run's folder.
@@ -37,10 +38,15 @@ func (w *Writer) Dir() string { return string(w.dir) }
 func (w *Writer) Epoch() int { return w.epoch }
 
 // Append writes one event, in one write. It is on disk only after Sync. After an
-// error nothing of the event counts as written, and the next Append may succeed.
+// error nothing of the event counts as written, and the next Append may succeed. The
+// returned event is what was written: see Hide.
 func (w *Writer) Append(data Data) (Event, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	data, err := w.secrets.hidden(data)
+	if err != nil {
+		return Event{}, err
+	}
 	e := Event{Seq: w.last + 1, Time: time.Now().UTC().Round(0), Epoch: w.epoch, Data: data}
 	line, sum, err := encodeLine(e, w.sum)
 	if err != nil {
