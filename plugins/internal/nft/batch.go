@@ -191,11 +191,33 @@ func (b *Batch) elements(kind int, flags netlink.HeaderFlags, t Table, set strin
 	)
 }
 
+// Expression is a part of a rule: an expr.Any, or one of this package.
+type Expression any
+
+// Fwd hands the packet over to a device, in the family netdev. The device's index is in
+// the register.
+type Fwd struct{ Register uint32 }
+
+const fwdRegister = 1 // NFTA_FWD_SREG_DEV
+
+func (b *Batch) expression(family byte, e Expression) ([]byte, error) {
+	switch e := e.(type) {
+	case expr.Any:
+		return expr.Marshal(family, e)
+	case Fwd:
+		return netlink.MarshalAttributes([]netlink.Attribute{
+			text(unix.NFTA_EXPR_NAME, "fwd"),
+			b.nested(unix.NFTA_EXPR_DATA, number(fwdRegister, e.Register)),
+		})
+	}
+	return nil, fmt.Errorf("%T is no expression", e)
+}
+
 // AddRule puts a rule at the end of a chain.
-func (b *Batch) AddRule(t Table, chain string, expressions ...expr.Any) {
+func (b *Batch) AddRule(t Table, chain string, expressions ...Expression) {
 	var list []netlink.Attribute
 	for _, e := range expressions {
-		raw, err := expr.Marshal(t.Family, e)
+		raw, err := b.expression(t.Family, e)
 		if err != nil && b.err == nil {
 			b.err = fmt.Errorf("write a rule for nftables: %w", err)
 		}
