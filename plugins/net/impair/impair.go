@@ -56,7 +56,7 @@ func (s *Site) In(spec Spec, ttl time.Duration) error {
 		return err
 	}
 	// The queues first: nothing is led into them until the table is there.
-	if spec.Action.queues() {
+	if spec.Action.Queued() {
 		for _, way := range spec.Match.Direction.ways() {
 			if way == In {
 				if err := spec.dig(); err != nil {
@@ -150,7 +150,7 @@ func (s *Site) look(spec Spec, rules int) (State, error) {
 		}
 		is.Any = len(there) > 0
 	}
-	if !spec.Action.queues() {
+	if !spec.Action.Queued() {
 		return is, nil
 	}
 	for i, d := range spec.Devices {
@@ -194,7 +194,7 @@ func (s *Site) Out(spec Spec) (changed bool, err error) {
 		return false, fmt.Errorf("remove table %s: %w", spec.table().Name, err)
 	}
 	changed = !b.Empty()
-	if !spec.Action.queues() {
+	if !spec.Action.Queued() {
 		return changed, nil
 	}
 	var failed []error

@@ -37,7 +37,7 @@ func put(t *testing.T, h nettest.Host, s Spec, ttl time.Duration) (out func(), l
 	}
 	inside(func() (err error) { site, err = Open(false); return err })
 	t.Cleanup(func() { site.Close() })
-	if s.Action.queues() && s.Devices == nil {
+	if s.Action.Queued() && s.Devices == nil {
 		inside(func() error {
 			d, err := LookAt(nettest.Device)
 			s.Devices = []Device{d}
@@ -83,6 +83,7 @@ func prefixes(all ...netip.Addr) (out []netip.Prefix) {
 func TestDrop(t *testing.T) {
 	t.Parallel()
 	p := nettest.NewPair(t)
+	p.Settle6(t)
 	for name, c := range map[string]struct {
 		match  Match
 		echo   uint16 // port of the echo, 0: any

@@ -98,15 +98,27 @@ func rootOf(index int) (*Qdisc, error) {
 	return nil, nil
 }
 
-// Look at a device that is to get a discipline of ours: what it has, or why it cannot be
+// Carries refuses an interface of the caller's namespace that carries no traffic.
+func Carries(name string) error {
+	dev, err := net.InterfaceByName(name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("interface %s: there is no such interface", name)
+	case dev.Flags&net.FlagUp == 0:
+		return fmt.Errorf("interface %s is down: it carries no traffic", name)
+	}
+	return nil
+}
+
+// LookAt a device that is to get a discipline of ours: what it has, or why it cannot be
 // put back afterwards. The caller is in the device's namespace.
 func LookAt(name string) (Device, error) {
+	if err := Carries(name); err != nil {
+		return Device{}, err
+	}
 	dev, err := net.InterfaceByName(name)
 	if err != nil {
-		return Device{}, fmt.Errorf("interface %s: there is no such interface", name)
-	}
-	if dev.Flags&net.FlagUp == 0 {
-		return Device{}, fmt.Errorf("interface %s is down: it carries no traffic", name)
+		return Device{}, fmt.Errorf("interface %s: %w", name, err)
 	}
 	root, err := rootOf(dev.Index)
 	if err != nil {

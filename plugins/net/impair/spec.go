@@ -134,8 +134,8 @@ type Gilbert struct {
 	LossGood float64 `json:"loss_good"`
 }
 
-// queues says whether packets are led into a queueing discipline of a device.
-func (a Action) queues() bool { return a.Netem != nil || a.Rate != nil }
+// Queued says whether packets are led into a queueing discipline of a device.
+func (a Action) Queued() bool { return a.Netem != nil || a.Rate != nil }
 
 // errSpec is what a Spec of a scenario never is, because the plugin has checked it.
 var errSpec = errors.New("this is no impairment")
@@ -155,7 +155,7 @@ func (s Spec) validate() error {
 	if actions != 1 {
 		return fmt.Errorf("%w: it has %d actions", errSpec, actions)
 	}
-	if s.Action.queues() && len(s.Devices) == 0 {
+	if s.Action.Queued() && len(s.Devices) == 0 {
 		return fmt.Errorf("%w: no device", errSpec)
 	}
 	if !slices.Contains([]Direction{Out, In, Both}, s.Match.Direction) {

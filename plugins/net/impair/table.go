@@ -24,7 +24,7 @@ func (s Spec) gate() nft.Table  { return nft.Table{Family: nft.Netdev, Name: Pre
 
 // tables are those that the impairment has.
 func (s Spec) tables() []nft.Table {
-	if !s.Action.queues() {
+	if !s.Action.Queued() {
 		return []nft.Table{s.table()}
 	}
 	var out []nft.Table
@@ -58,7 +58,7 @@ func (s Spec) chains(t nft.Table) map[place]nft.Chain {
 		for _, d := range s.Devices {
 			add(place{chain: "in_" + d.Name, way: In, device: d.Name}, "filter", unix.NF_NETDEV_INGRESS, 0)
 		}
-	case s.Action.queues():
+	case s.Action.Queued():
 		add(place{chain: "out", way: Out}, "filter", unix.NF_INET_POST_ROUTING, beforeQueue)
 	case s.Action.Redirect != 0:
 		add(place{chain: "out", way: Out}, "nat", unix.NF_INET_LOCAL_OUT, beforeNAT)
@@ -115,7 +115,7 @@ func (s Spec) sets(b *nft.Batch, t nft.Table) {
 		add(portSet, nft.TypeService, 2, elements(ports(s.Match.Ports)))
 	}
 	for _, way := range s.Match.Direction.ways() {
-		if s.Action.queues() && (way == In) != (t.Family == nft.Netdev) {
+		if s.Action.Queued() && (way == In) != (t.Family == nft.Netdev) {
 			continue
 		}
 		peers := s.Match.peers(way)

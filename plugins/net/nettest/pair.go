@@ -52,8 +52,26 @@ func Root(t testing.TB) {
 // NewPair makes two hosts that reach each other.
 func NewPair(t testing.TB) Pair {
 	t.Helper()
+	return newPair(t, newName())
+}
+
+// Again makes a new pair in the place of another one, whose near end has the same name.
+func (p Pair) Again(t testing.TB) Pair {
+	t.Helper()
+	Remove(t, p.Here.Path)
+	return newPair(t, p.Here.Name)
+}
+
+func newName() string {
+	random := make([]byte, 4)
+	_, _ = rand.Read(random)
+	return "fltest-" + hex.EncodeToString(random)
+}
+
+func newPair(t testing.TB, name string) Pair {
+	t.Helper()
 	Root(t)
-	p := Pair{Here: newHost(t, 1), There: newHost(t, 2)}
+	p := Pair{Here: newHost(t, name, 1), There: newHost(t, newName(), 2)}
 	must(t, p.Here.Do(func() error {
 		wire := &netlink.Veth{
 			LinkAttrs: netlink.LinkAttrs{Name: Device, TxQLen: 1000},
@@ -66,23 +84,27 @@ func NewPair(t testing.TB) Pair {
 	}))
 	p.Here.up(t)
 	p.There.up(t)
-	p.settle(t)
+	p.settle(t, p.There.IP)
 	return p
 }
 
-// settle waits until the wire carries packets: both ends have noticed that the other is
-// up, and know each other's addresses.
-func (p Pair) settle(t testing.TB) {
+// Settle6 waits until the wire carries packets of IPv6 too: the kernel lets up to a second
+// pass before it looks whether an interface is up.
+func (p Pair) Settle6(t testing.TB) {
 	t.Helper()
-	for _, ip := range []netip.Addr{p.There.IP, p.There.IP6} {
-		echo := p.There.Echo(t, netip.AddrPortFrom(ip, 0))
-		for end := time.Now().Add(20 * time.Second); ; {
-			if took, _ := p.Here.Ping(t, echo, 1, 0, 50*time.Millisecond); len(took) == 1 {
-				break
-			}
-			if time.Now().After(end) {
-				t.Fatalf("the wire between two namespaces does not carry a packet to %s", ip)
-			}
+	p.settle(t, p.There.IP6)
+}
+
+// settle waits until the wire carries packets to an address of the far end.
+func (p Pair) settle(t testing.TB, ip netip.Addr) {
+	t.Helper()
+	echo := p.There.Echo(t, netip.AddrPortFrom(ip, 0))
+	for end := time.Now().Add(20 * time.Second); ; {
+		if took, _ := p.Here.Ping(t, echo, 1, 0, 50*time.Millisecond); len(took) == 1 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the wire between two namespaces does not carry a packet to %s", ip)
 		}
 	}
 }
@@ -95,12 +117,10 @@ func must(t testing.TB, err error) {
 }
 
 // newHost makes a namespace with a name, so that other processes find it.
-func newHost(t testing.TB, number byte) Host {
+func newHost(t testing.TB, name string, number byte) Host {
 	t.Helper()
-	random := make([]byte, 4)
-	_, _ = rand.Read(random)
 	h := Host{
-		Name: "fltest-" + hex.EncodeToString(random),
+		Name: name,
 		IP:   netip.AddrFrom4([4]byte{10, 99, 0, number}),
 		IP6:  netip.MustParseAddr(fmt.Sprintf("fd99::%d", number)),
 	}
