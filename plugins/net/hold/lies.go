@@ -39,7 +39,7 @@ const spare = 0xfa17
 // liar answers questions, over UDP and TCP.
 type liar struct {
 	Lie
-	udp   *net.UDPConn
+	udp   []*net.UDPConn // of each version of IP: bound to one address, so that answers come from where the question went
 	tcp   *net.TCPListener
 	count atomic.Uint64
 	all   sync.WaitGroup
@@ -55,23 +55,33 @@ func lying(l Lie, s *impair.Spec) (program, error) {
 		end()
 		return nil, fmt.Errorf("answer names: %w", err)
 	}
-	s.Action = impair.Action{Redirect: d.udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()}
+	s.Action = impair.Action{Redirect: uint16(d.tcp.Addr().(*net.TCPAddr).Port)}
 	s.Match.Spare = spare
-	d.all.Go(d.serveUDP)
+	for _, c := range d.udp {
+		d.all.Go(func() { d.serveUDP(c) })
+	}
 	d.all.Go(d.serveTCP)
 	return d, nil
 }
 
-// listen takes one port of both protocols.
+// listen takes one port of both protocols, on the loopback, where the kernel leads what is
+// redirected.
 func (d *liar) listen() (err error) {
 	for range 20 {
-		if d.udp, err = net.ListenUDP("udp", nil); err != nil {
+		if d.tcp, err = net.ListenTCP("tcp", nil); err != nil {
 			return err
 		}
-		if d.tcp, err = net.ListenTCP("tcp", &net.TCPAddr{Port: d.udp.LocalAddr().(*net.UDPAddr).Port}); err == nil {
-			return nil
+		port := d.tcp.Addr().(*net.TCPAddr).Port
+		var four, six *net.UDPConn
+		if four, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}); err != nil {
+			d.tcp.Close()
+			continue
 		}
-		d.udp.Close()
+		d.udp = []*net.UDPConn{four}
+		if six, err = net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback, Port: port}); err == nil {
+			d.udp = append(d.udp, six) // a network may be without IPv6
+		}
+		return nil
 	}
 	return err
 }
@@ -80,7 +90,9 @@ func (d *liar) met() uint64 { return d.count.Load() }
 
 func (d *liar) stop() {
 	d.end()
-	d.udp.Close()
+	for _, c := range d.udp {
+		c.Close()
+	}
 	d.tcp.Close()
 	d.all.Wait()
 }
@@ -91,10 +103,10 @@ const longestQuestion = 64 << 10
 // patience is how long a true name server may take.
 const patience = 5 * time.Second
 
-func (d *liar) serveUDP() {
+func (d *liar) serveUDP(c *net.UDPConn) {
 	buffer := make([]byte, longestQuestion)
 	for {
-		n, from, err := d.udp.ReadFromUDPAddrPort(buffer)
+		n, from, err := c.ReadFromUDPAddrPort(buffer)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -104,7 +116,7 @@ func (d *liar) serveUDP() {
 		question := append([]byte(nil), buffer[:n]...)
 		d.all.Go(func() {
 			if answer := d.answer(question, "udp"); answer != nil {
-				_, _ = d.udp.WriteToUDPAddrPort(answer, from)
+				_, _ = c.WriteToUDPAddrPort(answer, from)
 			}
 		})
 	}
