@@ -107,11 +107,11 @@ func (w *wires) slow(c schema.Candidate) (bool, error) {
 	return len(took) < 30, nil
 }
 
-// late says whether packets take longer than a delay of 40 ms lets them.
+// late says whether even the fastest packet takes longer than a delay of 200 ms lets it.
 func (w *wires) late(c schema.Candidate) (bool, error) {
 	x := w.of(c)
-	took, _ := x.Here.Ping(nobody{}, x.echo, 5, time.Millisecond, 300*time.Millisecond)
-	return len(took) == 0 || took[0] > 35*time.Millisecond, nil
+	took, _ := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, time.Second)
+	return len(took) == 0 || took[0] > 150*time.Millisecond, nil
 }
 
 // liedTo says whether a name does not exist that does.
