@@ -50,6 +50,10 @@ func containers(e *engines) sdk.Target[match] {
 			{Name: "service", Type: "string", Doc: "Compose service; absent outside Compose"},
 			{Name: "number", Type: "string", Doc: "Compose container number; absent outside Compose"},
 			{Name: "restart_policy", Type: "string", Doc: "no, always, unless-stopped or on-failure"},
+			{Name: "engine", Type: "string", Doc: "address of the engine, for faults of other plugins"},
+			{Name: "engine_tls_ca", Type: "string", Doc: "file with the engine's certificate authority; absent without TLS, like the two below"},
+			{Name: "engine_tls_cert", Type: "string", Doc: "file with the client certificate"},
+			{Name: "engine_tls_key", Type: "string", Doc: "file with the client certificate's key"},
 			{Name: "auto_remove", Type: "bool", Doc: "the engine removes the container when it ends (--rm)"},
 		},
 		Discover: func(ctx context.Context, m match) ([]sdk.Candidate, error) {
@@ -89,6 +93,7 @@ func (e *engine) discover(ctx context.Context, m match) ([]sdk.Candidate, error)
 			now, found, err := e.look(ctx, s.ID)
 			if found {
 				c := now.candidate(m)
+				e.at.describe(c.Attributes)
 				seen[i] = &c
 			}
 			return err
@@ -107,6 +112,17 @@ func (e *engine) discover(ctx context.Context, m match) ([]sdk.Candidate, error)
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	return out, nil
+}
+
+// describe says in a candidate's attributes how to reach its engine.
+func (a address) describe(attributes map[string]any) {
+	attributes["engine"] = a.Host
+	if a.CA != "" {
+		attributes["engine_tls_ca"] = a.CA
+	}
+	if a.Cert != "" {
+		attributes["engine_tls_cert"], attributes["engine_tls_key"] = a.Cert, a.Key
+	}
 }
 
 // matches looks at what the engine did not filter itself: its own filters find
