@@ -119,16 +119,28 @@ func (g Groups) metered() []string {
 // Join puts a process into the groups, in every hierarchy that meters. On failure it
 // may be in some of them.
 func (g Groups) Join(pid int) error {
+	return g.each(func(list string) error { return os.WriteFile(list, []byte(strconv.Itoa(pid)), 0) })
+}
+
+// Joinable says why a process of ours could not join the groups; nil when it could. It
+// changes nothing.
+func (g Groups) Joinable() error {
+	return g.each(func(list string) error { return unix.Access(list, unix.W_OK) })
+}
+
+// each calls f with the list of processes of each metering group.
+func (g Groups) each(f func(list string) error) error {
 	folders := g.metered()
 	if len(folders) == 0 {
 		return errors.New("the target's control groups cannot be seen from here: run faultline on the host itself, not in a container")
 	}
 	for _, folder := range folders {
-		if err := os.WriteFile(filepath.Join(folder, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
-			if errors.Is(err, fs.ErrPermission) {
-				return fmt.Errorf("join the target's control group: %w: this needs root", err)
-			}
-			return fmt.Errorf("join the target's control group: %w", err)
+		err := f(filepath.Join(folder, "cgroup.procs"))
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("join the target's control group %s: %w: this needs root", folder, err)
+		}
+		if err != nil {
+			return fmt.Errorf("join the target's control group %s: %w", folder, err)
 		}
 	}
 	return nil

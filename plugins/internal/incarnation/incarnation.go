@@ -66,6 +66,20 @@ func (i Incarnation) Alive() (bool, error) {
 	return err == nil && now == i, err
 }
 
+// Explain says what went wrong while doing something to this process: that it is gone,
+// what right is missing, or else err.
+func (i Incarnation) Explain(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ESRCH):
+		return fmt.Errorf("process %d: %w", i.PID, sdk.ErrGone)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s process %d: it belongs to another user: run faultline as that user or as root: %w", doing, i.PID, err)
+	}
+	return fmt.Errorf("%s process %d: %w", doing, i.PID, err)
+}
+
 // Handle holds on to one life.
 type Handle struct {
 	Incarnation
@@ -100,16 +114,7 @@ func (h *Handle) Close() { unix.Close(h.fd) }
 
 // Signal sends a signal; 0 only asks whether we may.
 func (h *Handle) Signal(s unix.Signal) error {
-	err := unix.PidfdSendSignal(h.fd, s, nil, 0)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, unix.ESRCH):
-		return fmt.Errorf("process %d: %w", h.PID, sdk.ErrGone)
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("signal process %d: it belongs to another user: run faultline as that user or as root: %w", h.PID, err)
-	}
-	return fmt.Errorf("send %s to process %d: %w", unix.SignalName(s), h.PID, err)
+	return h.Explain("signal", unix.PidfdSendSignal(h.fd, s, nil, 0))
 }
 
 // look is how often a wait looks up from the kernel to its context.
