@@ -49,6 +49,7 @@ func disconnect(e *engines) sdk.Fault[disconnectConfig, connection] {
 		Requires:      []string{"docker socket"},
 		Settle:        settle,
 		RevertTime:    revertTime,
+		Concurrency:   atOnce,
 		Prepare:       e.prepareDisconnect,
 		Inject:        func(ctx context.Context, _ disconnectConfig, u connection) error { return e.unplug(ctx, u) },
 		Observe: func(ctx context.Context, _ disconnectConfig, u connection) (sdk.Effect, error) {
