@@ -10,9 +10,15 @@
 // the same engine; the record therefore names the engine, and TLS files by path.
 package main
 
-import "github.com/faultline-go/faultline/sdk"
+import (
+	"github.com/faultline-go/faultline/plugins/internal/pressure"
+	"github.com/faultline-go/faultline/sdk"
+)
 
-func main() { sdk.Serve(plugin(newEngines())) }
+func main() {
+	pressure.Main()
+	sdk.Serve(plugin(newEngines()))
+}
 
 // plugin is everything this plugin offers, working on the given engines.
 func plugin(e *engines) sdk.Plugin {
@@ -28,6 +34,9 @@ func plugin(e *engines) sdk.Plugin {
 			restart(e),
 			pause(e),
 			disconnect(e),
+			limit(e),
+			stress(e),
+			diskFill(e),
 		},
 	}
 }
