@@ -27,7 +27,9 @@ type match struct {
 	Name      string            `hcl:"name,optional" doc:"Container name; * and ? stand for any characters."`
 	Image     string            `hcl:"image,optional" doc:"Image the container was made from; without a tag, any tag matches."`
 	Network   string            `hcl:"network,optional" doc:"Name or id of a network the container is connected to."`
-	ZoneLabel string            `hcl:"zone_label,optional" default:"zone" doc:"Label that holds the container's failure domain."`
+	ZoneLabel string            `hcl:"zone_label,optional" doc:"Label that holds the container's failure domain; default: that of the plugin's settings, which is zone."`
+
+	RegionLabel string `hcl:"region_label,optional" doc:"Label that holds the container's region; default: that of the plugin's settings, which is region."`
 }
 
 func containers(e *engines) sdk.Target[match] {
@@ -35,7 +37,7 @@ func containers(e *engines) sdk.Target[match] {
 		Type: "docker_container",
 		Doc: "Containers of the Docker engine, in every state: choose with filter { condition = candidate.state == \"running\" }. " +
 			"A Compose container is identified by project, service and number, so it stays the same target when it is recreated; " +
-			"any other by its id.",
+			"any other by its id. pick { groups = 1, group_by = \"zone\" } takes a whole zone.",
 		Interfaces: []string{"container"},
 		Attributes: []schema.Attribute{
 			{Name: "id", Type: "string", Doc: "container id"},
@@ -44,6 +46,7 @@ func containers(e *engines) sdk.Target[match] {
 			{Name: "state", Type: "string", Doc: "created, running, paused, restarting, removing, exited or dead"},
 			{Name: "labels", Type: "map(string)", Doc: "all labels"},
 			{Name: "zone", Type: "string", Doc: "failure domain: the value of the label named by zone_label; absent when it has none"},
+			{Name: "region", Type: "string", Doc: "region: the value of the label named by region_label; absent when it has none"},
 			{Name: "network", Type: "string", Doc: "the first network by name; absent when it has none"},
 			{Name: "networks", Type: "list(string)", Doc: "all networks, sorted by name"},
 			{Name: "project", Type: "string", Doc: "Compose project; absent outside Compose"},
@@ -61,7 +64,7 @@ func containers(e *engines) sdk.Target[match] {
 			if err != nil {
 				return nil, err
 			}
-			return engine.discover(ctx, m)
+			return engine.discover(ctx, m.or(e.named()))
 		},
 	}
 }
@@ -216,6 +219,9 @@ func (s snapshot) candidate(m match) sdk.Candidate {
 	}
 	if zone := s.Labels[cmp.Or(m.ZoneLabel, "zone")]; zone != "" {
 		a["zone"] = zone
+	}
+	if region := s.Labels[cmp.Or(m.RegionLabel, "region")]; region != "" {
+		a["region"] = region
 	}
 	if len(networks) > 0 {
 		a["network"] = networks[0]
