@@ -2,6 +2,7 @@ package experiments_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,9 +76,15 @@ func newRunner(t *testing.T) *runner {
 
 // command is a faultline command, not started.
 func (r *runner) command(args ...string) *exec.Cmd {
-	c := exec.Command(filepath.Join(r.programs, "faultline"), append(slices.Clone(args), "-state-dir", r.state)...)
+	return r.commandIn(context.Background(), args...)
+}
+
+// commandIn is one that is asked to stop when ctx ends.
+func (r *runner) commandIn(ctx context.Context, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, filepath.Join(r.programs, "faultline"), append(slices.Clone(args), "-state-dir", r.state)...)
 	c.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "FAULTLINE_") })
 	c.Env = append(c.Env, "XDG_CACHE_HOME="+filepath.Join(r.programs, "cache"), "XDG_DATA_HOME="+filepath.Join(r.programs, "data"))
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
 	return c
 }
 

@@ -104,8 +104,9 @@ func (s *service) await(t *testing.T) {
 func (s *service) follow(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	now := time.Now()
 	said, failed := s.cli.Events(ctx, events.ListOptions{
-		Since:   fmt.Sprint(time.Now().Unix()),
+		Since:   fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()),
 		Filters: filters.NewArgs(filters.Arg("type", "container"), filters.Arg("label", "service="+s.name)),
 	})
 	over := make(chan struct{})

@@ -182,15 +182,19 @@ func chaosKong(t *testing.T, s *service, r *runner) {
     failover = %s
     failback = %s
     least    = "1s"`, note("failover"), note("failback")))
-	run := r.command("run", "-auto-approve", "-wait-for-answers", day)
-	var out bytes.Buffer
+	run := r.commandIn(t.Context(), "run", "-auto-approve", "-wait-for-answers", day)
+	var out output
 	run.Stdout, run.Stderr = &out, &out
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- run.Wait() }()
-	t.Cleanup(func() { _ = run.Process.Kill() })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the run says:\n%s", &out)
+		}
+	})
 	for _, step := range []struct {
 		prompt string
 		diary  string
@@ -247,4 +251,22 @@ func waiting(t *testing.T, r *runner) []string {
 		names = append(names, q.Prompt)
 	}
 	return names
+}
+
+// output can be read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }

@@ -61,6 +61,10 @@ func TestPrompts(t *testing.T) {
 		},
 		{name: "nobody is asked, and the default of the second is stop", plan: stepByStep(), want: judge.Aborted},
 		{
+			name: "over before it is in, and seen to bite all the same",
+			plan: planOf(experiment("x", until(off("a", 0, 5*time.Second, "a"), "over"), hold("over", 0, 0, scenario.Continue))), want: judge.Held,
+		},
+		{
 			name:  "nobody answers, and the fault ends all the same",
 			plan:  planOf(experiment("x", until(off("a", 0, 5*time.Second, "a"), "over"), hold("over", 0, 30*time.Second, scenario.Continue))),
 			setup: func(d *day) { d.options.Ask = says(scenario.Continue, time.Hour) }, want: judge.Held,

@@ -142,7 +142,7 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 		switch {
 		case f.allEnded():
 			r.revert(x, s, "target")
-		case x.untilOver(s):
+		case x.untilOver(s) && f.looked: // what nobody has seen bite is no test
 			r.revert(x, s, "until")
 		case !now.Before(f.until):
 			r.revert(x, s, "duration")
