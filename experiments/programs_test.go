@@ -18,7 +18,7 @@ import (
 )
 
 // plugins are those that the experiments of the catalogue and their probes need.
-var plugins = []string{"docker", "exec", "http"}
+var plugins = []string{"docker", "exec", "host", "http", "net"}
 
 func TestMain(m *testing.M) {
 	code := m.Run()

@@ -23,6 +23,15 @@ type trial struct {
 }
 
 var trials = []trial{
+	{"brownout", func(t *testing.T, s *service, r *runner) {
+		held(t, s, r, s.uses(t, "brownout", "", `
+    labels   = { service = "SERVICE", app = "web", zone = "a" }
+    percent  = 50
+    cores    = 1
+    load     = 50
+    duration = "3s"`))
+		s.happened(t, nil)
+	}},
 	{"chaos-gorilla", func(t *testing.T, s *service, r *runner) {
 		// Zone a has two, zone c one: whichever it is, all of it goes.
 		result := held(t, s, r, s.uses(t, "chaos-gorilla", "", `
@@ -42,6 +51,15 @@ var trials = []trial{
     duration = "2s"`))
 		s.happened(t, map[string]string{"store": "die start"})
 	}},
+	{"disk-full", func(t *testing.T, s *service, r *runner) {
+		// A little of the machine's own disk, as the container has no other.
+		held(t, s, r, s.uses(t, "disk-full", "", `
+    labels   = { service = "SERVICE", app = "store" }
+    path     = "/"
+    size     = "8MB"
+    duration = "2s"`))
+		s.happened(t, nil)
+	}},
 	{"frozen-dependency", func(t *testing.T, s *service, r *runner) {
 		held(t, s, r, s.uses(t, "frozen-dependency", "", `
     labels   = { service = "SERVICE", app = "store" }
@@ -53,6 +71,23 @@ var trials = []trial{
     labels   = { service = "SERVICE", app = "web", zone = "c" }
     duration = "2s"`))
 		s.happened(t, map[string]string{"web-c": "die start"})
+	}},
+	{"partition", func(t *testing.T, s *service, r *runner) {
+		result := held(t, s, r, s.uses(t, "partition", "", `
+    labels   = { service = "SERVICE", app = "web" }
+    from     = ["store"]
+    duration = "3s"`))
+		s.happened(t, nil)
+		failed(t, &result)
+	}},
+	{"slow-dependency", func(t *testing.T, s *service, r *runner) {
+		// Longer than the gateway waits for an answer.
+		result := held(t, s, r, s.uses(t, "slow-dependency", `expect = "recover"`, `
+    labels   = { service = "SERVICE", app = "store" }
+    delay    = "900ms"
+    duration = "4s"`))
+		s.happened(t, nil)
+		failed(t, &result)
 	}},
 	{"thundering-herd", func(t *testing.T, s *service, r *runner) {
 		result := held(t, s, r, s.uses(t, "thundering-herd", "", `
@@ -99,6 +134,17 @@ func bitten(t *testing.T, result *judge.Result) {
 			t.Errorf("%s was hit: %t (%s), and put back: %q", x.Name, x.Bites, x.Effect, x.Outcome)
 		}
 	}
+}
+
+// failed looks whether customers have noticed a fault, as they must.
+func failed(t *testing.T, result *judge.Result) {
+	t.Helper()
+	for _, l := range result.Experiments[0].Lost {
+		if l.Failed > 0 {
+			return
+		}
+	}
+	t.Errorf("no request failed: %+v", result.Experiments[0].Lost)
 }
 
 // noonNow is a time zone in which it is about noon, so that no test meets midnight.
@@ -227,8 +273,8 @@ func chaosKong(t *testing.T, s *service, r *runner) {
 	}
 	result := r.report(t)
 	bitten(t, &result)
-	if f := result.Experiments[0].Faults[0]; f.Cause != "until" || len(f.Targets) != 2 {
-		t.Errorf("the region was put back because of %s, %d targets; want until, 2", f.Cause, len(f.Targets))
+	if f := result.Experiments[0].Faults[0]; f.Cause != "step" || len(f.Targets) != 2 {
+		t.Errorf("the region was put back because of %s, %d targets; want step, 2", f.Cause, len(f.Targets))
 	}
 	if p := result.Experiments[0].Prompts; len(p) != 4 || p[2].Answer != "continue" || p[2].By == "" {
 		t.Errorf("prompts %+v", p)

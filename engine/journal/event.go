@@ -256,7 +256,7 @@ const (
 // already_gone, or a foreign change that still bites, is residue.
 type FaultReverted struct {
 	ID      string          `json:"id"`
-	Cause   string          `json:"cause"` // duration, until, target, early_stop, abort, error, lease, recover
+	Cause   string          `json:"cause"` // duration, step, target, early_stop, abort, error, lease, recover
 	Targets []TargetOutcome `json:"targets"`
 }
 

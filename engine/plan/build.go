@@ -291,7 +291,7 @@ func buildStep(s *scenario.Step, sets map[string]targetSet, plugins Plugins) (*S
 	step := &Step{
 		Kind: s.Kind, Name: s.Name, Type: s.Type, Plugin: s.Plugin, Offset: s.Start, After: s.After,
 		Duration: s.Duration, Timeout: s.Timeout, Config: s.Config.Redacted, Full: s.Config.Full,
-		Until: s.Until,
+		EndsAfter: s.EndsAfter,
 	}
 	if s.Kind == scenario.PromptStep {
 		step.Prompt = &Prompt{Question: s.Prompt.Question, Default: s.Prompt.Default}

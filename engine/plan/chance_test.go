@@ -195,12 +195,12 @@ func TestBuildWithABadLedger(t *testing.T) {
 	}
 }
 
-func TestUntil(t *testing.T) {
+func TestEndsAfter(t *testing.T) {
 	prompt := func(name string, offset int, after ...string) Step {
 		return Step{Kind: scenario.PromptStep, Name: name, Offset: time.Duration(offset) * time.Second, Timeout: time.Minute, After: after, Prompt: &Prompt{Question: "?", Default: "stop"}}
 	}
 	drained := faultAt("drained", 0, 600, "ready")
-	drained.Until = []string{"moved"}
+	drained.EndsAfter = []string{"moved"}
 	steps := []Step{drained, prompt("ready", 0), prompt("moved", 20, "ready"), actionAt("back", 1, "drained")}
 	if err := layOut(steps); err != nil {
 		t.Fatal(err)
@@ -216,6 +216,6 @@ func TestUntil(t *testing.T) {
 	}
 	steps[1].After = []string{"drained"}
 	if err := layOut(steps); err == nil {
-		t.Error("a circle by until is laid out")
+		t.Error("a circle by ends_after is laid out")
 	}
 }

@@ -126,8 +126,8 @@ type Step struct {
 	Settle             time.Duration        `json:"settle_ns,omitempty"`
 	RevertBudget       time.Duration        `json:"revert_budget_ns,omitempty"` // targets ÷ concurrency × time a target
 	AcceptIrreversible bool                 `json:"accept_irreversible,omitempty"`
-	// Until are steps: when they are over, the fault is put back before its Duration.
-	Until []string `json:"until,omitempty"`
+	// EndsAfter are steps: when they are over, the fault is put back before its Duration.
+	EndsAfter []string `json:"ends_after,omitempty"`
 
 	// What only prompts have.
 	Prompt *Prompt `json:"prompt,omitempty"`

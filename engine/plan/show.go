@@ -201,8 +201,8 @@ func stepRow(s *Step) []string {
 
 // lasting says how long a fault is on.
 func lasting(s *Step) string {
-	if len(s.Until) > 0 {
-		return "until " + strings.Join(s.Until, ", ") + ", at most " + round(s.Duration)
+	if len(s.EndsAfter) > 0 {
+		return "until " + strings.Join(s.EndsAfter, ", ") + ", at most " + round(s.Duration)
 	}
 	return "for " + round(s.Duration)
 }

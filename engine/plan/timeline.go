@@ -30,11 +30,11 @@ func underFault(steps []Step) (first, last time.Duration) {
 func layOut(steps []Step) error {
 	return lay(steps, func(s *Step, done map[string]time.Duration) time.Duration {
 		end := s.Start + s.Duration
-		if len(s.Until) == 0 {
+		if len(s.EndsAfter) == 0 {
 			return end
 		}
 		over := s.Start
-		for _, name := range s.Until {
+		for _, name := range s.EndsAfter {
 			over = max(over, done[name])
 		}
 		return min(end, over)
@@ -78,7 +78,7 @@ func lay(steps []Step, endOf func(s *Step, done map[string]time.Duration) time.D
 				ready = ready && ok
 				from = max(from, e)
 			}
-			for _, name := range s.Until {
+			for _, name := range s.EndsAfter {
 				_, ok := done[name]
 				ready = ready && ok
 			}
@@ -91,7 +91,7 @@ func lay(steps []Step, endOf func(s *Step, done map[string]time.Duration) time.D
 			progress = true
 		}
 		if !progress {
-			return fmt.Errorf("the steps wait for each other in a circle by `after` or `until`")
+			return fmt.Errorf("the steps wait for each other in a circle by `after` or `ends_after`")
 		}
 	}
 	return nil

@@ -176,8 +176,8 @@ func cause(c string) string {
 		return "after " + c
 	case "lease":
 		return "as its lease ran out"
-	case "until":
-		return "as its time was up"
+	case "step":
+		return "as a step was over"
 	}
 	return ""
 }

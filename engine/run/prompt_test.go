@@ -20,9 +20,9 @@ func hold(name string, start, timeout time.Duration, otherwise string) plan.Step
 	}
 }
 
-// until ends a fault when other steps are over.
-func until(s plan.Step, others ...string) plan.Step {
-	s.Until = others
+// endsAfter ends a fault when other steps are over.
+func endsAfter(s plan.Step, others ...string) plan.Step {
+	s.EndsAfter = others
 	return s
 }
 
@@ -39,7 +39,7 @@ func says(answer string, after time.Duration) func(context.Context, run.Question
 func TestPrompts(t *testing.T) {
 	stepByStep := func() *plan.Plan {
 		return planOf(experiment("x", hold("ready", 0, 0, scenario.Continue),
-			after(until(off("a", 0, 20*time.Second, "a"), "moved"), "ready"),
+			after(endsAfter(off("a", 0, 20*time.Second, "a"), "moved"), "ready"),
 			after(hold("moved", 2*time.Second, 0, scenario.Stop), "ready"),
 			after(note("n", 0), "lamp_off.a")))
 	}
@@ -62,11 +62,11 @@ func TestPrompts(t *testing.T) {
 		{name: "nobody is asked, and the default of the second is stop", plan: stepByStep(), want: judge.Aborted},
 		{
 			name: "over before it is in, and seen to bite all the same",
-			plan: planOf(experiment("x", until(off("a", 0, 5*time.Second, "a"), "over"), hold("over", 0, 0, scenario.Continue))), want: judge.Inconclusive,
+			plan: planOf(experiment("x", endsAfter(off("a", 0, 5*time.Second, "a"), "over"), hold("over", 0, 0, scenario.Continue))), want: judge.Inconclusive,
 		},
 		{
 			name:  "nobody answers, and the fault ends all the same",
-			plan:  planOf(experiment("x", until(off("a", 0, 5*time.Second, "a"), "over"), hold("over", 0, 30*time.Second, scenario.Continue))),
+			plan:  planOf(experiment("x", endsAfter(off("a", 0, 5*time.Second, "a"), "over"), hold("over", 0, 30*time.Second, scenario.Continue))),
 			setup: func(d *day) { d.options.Ask = says(scenario.Continue, time.Hour) }, want: judge.Held,
 		},
 		{
@@ -77,7 +77,7 @@ func TestPrompts(t *testing.T) {
 			}, want: judge.Aborted,
 		},
 		{
-			name: "broken with early stop while a prompt waits", plan: planOf(experiment("x", until(off("a", 0, 10*time.Second, "a"), "over"), hold("over", 0, 0, scenario.Continue))),
+			name: "broken with early stop while a prompt waits", plan: planOf(experiment("x", endsAfter(off("a", 0, 10*time.Second, "a"), "over"), hold("over", 0, 0, scenario.Continue))),
 			setup: func(d *day) {
 				d.sample = fragile
 				d.options.Ask = says(scenario.Continue, time.Hour)

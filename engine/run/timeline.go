@@ -142,8 +142,8 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 		switch {
 		case f.allEnded():
 			r.revert(x, s, "target")
-		case x.untilOver(s) && f.looked: // what nobody has seen bite is no test
-			r.revert(x, s, "until")
+		case x.toEnd(s) && f.looked: // what nobody has seen bite is no test
+			r.revert(x, s, "step")
 		case !now.Before(f.until):
 			r.revert(x, s, "duration")
 		default:
@@ -159,13 +159,13 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 	}
 }
 
-// untilOver says whether the steps that a fault stays in for are over.
-func (x *experiment) untilOver(s *step) bool {
-	if len(s.plan.Until) == 0 {
+// toEnd says whether the steps are over that a fault ends after.
+func (x *experiment) toEnd(s *step) bool {
+	if len(s.plan.EndsAfter) == 0 {
 		return false
 	}
 	for _, other := range x.steps {
-		if slices.Contains(s.plan.Until, other.plan.Name) && other.state != done {
+		if slices.Contains(s.plan.EndsAfter, other.plan.Name) && other.state != done {
 			return false
 		}
 	}

@@ -18,8 +18,8 @@ type steps struct {
 
 // wait is what says for which steps another one waits.
 type wait struct {
-	after, until *hclsyntax.Attribute
-	ctx          *hcl.EvalContext
+	after, endsAfter *hclsyntax.Attribute
+	ctx              *hcl.EvalContext
 }
 
 func (l *loader) loadSteps(x *Experiment, b *hclsyntax.Block, ctx *hcl.EvalContext) {
@@ -45,7 +45,7 @@ func (l *loader) loadSteps(x *Experiment, b *hclsyntax.Block, ctx *hcl.EvalConte
 	for _, step := range x.Steps {
 		w := s.waits[step.Name]
 		step.After = l.stepNames(w.after, w.ctx, s)
-		step.Until = l.stepNames(w.until, w.ctx, s)
+		step.EndsAfter = l.stepNames(w.endsAfter, w.ctx, s)
 	}
 	l.stepCycles(x, s)
 }
@@ -91,7 +91,7 @@ func (s *steps) enter(made *Step, b *hclsyntax.Block, ctx *hcl.EvalContext) {
 	s.byName[made.Name] = made
 	w := wait{after: b.Body.Attributes["after"], ctx: ctx}
 	if made.Kind == FaultStep {
-		w.until = b.Body.Attributes["until"]
+		w.endsAfter = b.Body.Attributes["ends_after"]
 	}
 	s.waits[made.Name] = w
 }
@@ -146,7 +146,7 @@ func (l *loader) stepCycles(x *Experiment, s *steps) {
 	names := make([]string, len(x.Steps))
 	needs := map[string][]string{}
 	for i, step := range x.Steps {
-		names[i], needs[step.Name] = step.Name, slices.Concat(step.After, step.Until)
+		names[i], needs[step.Name] = step.Name, slices.Concat(step.After, step.EndsAfter)
 	}
 	cycle := findCycle(names, needs)
 	if cycle == nil {
@@ -155,7 +155,7 @@ func (l *loader) stepCycles(x *Experiment, s *steps) {
 	w := s.waits[cycle[0]]
 	at := w.after
 	if at == nil || !slices.Contains(s.byName[cycle[0]].After, cycle[1]) {
-		at = w.until
+		at = w.endsAfter
 	}
 	l.error(at.Expr.Range(), "Cycle", "These steps wait for each other: %s. One of them must not.", strings.Join(cycle, " → "))
 }

@@ -155,19 +155,19 @@ const (
 
 // Step is a fault, an action or a prompt on an experiment's time line.
 type Step struct {
-	Kind     StepKind
-	Name     string // "docker_kill.web"
-	Type     string
-	Plugin   string
-	Start    time.Duration // after the experiment's injection begins, or after the last of After ended
-	After    []string      // names of steps
-	Duration time.Duration // of a fault
-	Timeout  time.Duration // of an action; of a prompt: how long it waits, 0 for ever
-	Lease    time.Duration // of a fault
-	Target   *Target       // of a fault
-	Until    []string      // of a fault: names of steps; when they are over it is put back, sooner than Duration
-	Prompt   Prompt        // of a prompt
-	OnEmpty  string        // of a fault: its own, or its target's
+	Kind      StepKind
+	Name      string // "docker_kill.web"
+	Type      string
+	Plugin    string
+	Start     time.Duration // after the experiment's injection begins, or after the last of After ended
+	After     []string      // names of steps
+	Duration  time.Duration // of a fault
+	Timeout   time.Duration // of an action; of a prompt: how long it waits, 0 for ever
+	Lease     time.Duration // of a fault
+	Target    *Target       // of a fault
+	EndsAfter []string      // of a fault: names of steps; when they are over it is put back, sooner than Duration
+	Prompt    Prompt        // of a prompt
+	OnEmpty   string        // of a fault: its own, or its target's
 	// AcceptIrreversible says that the author accepts a fault that nothing puts back.
 	AcceptIrreversible bool
 	Config             Config

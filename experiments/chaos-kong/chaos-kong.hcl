@@ -80,10 +80,10 @@ experiment "chaos-kong" {
   }
 
   fault "docker_kill" "region" {
-    target   = target.docker_container.region
-    duration = var.most
-    after    = [prompt.moved]
-    until    = [prompt.enough]
+    target     = target.docker_container.region
+    duration   = var.most
+    after      = [prompt.moved]
+    ends_after = [prompt.enough]
   }
 
   prompt "enough" {
