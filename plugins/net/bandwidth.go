@@ -29,9 +29,9 @@ func bandwidth() sdk.Fault[bandwidthConfig, undo] {
 		chooses: func(c bandwidthConfig) (choice, string, float64) {
 			return c.choice, c.Direction, 0
 		},
-		acts: func(c bandwidthConfig, _ impair.Abilities) (impair.Action, string, error) {
+		acts: func(c bandwidthConfig, _ impair.Abilities) (deed, error) {
 			r, err := c.bucket()
-			return impair.Action{Rate: &r}, "a token bucket of " + c.Rate, err
+			return deed{Action: impair.Action{Rate: &r}, how: "a token bucket of " + c.Rate}, err
 		},
 	}.fault()
 }

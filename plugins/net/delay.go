@@ -34,15 +34,18 @@ func (c delayConfig) check() error {
 
 func delay() sdk.Fault[delayConfig, undo] {
 	return kind[delayConfig]{
-		typ:     "net_delay",
-		doc:     "Delays packets, all by the same time or with jitter. Jitter reorders packets, as it does in real networks.",
+		typ: "net_delay",
+		doc: "Delays packets, all by the same time or with jitter. Jitter reorders packets, as it does in real networks. " +
+			"Made by the kernel's netem or, without it, by a program in user space.",
 		usual:   "out",
 		check:   delayConfig.check,
 		chooses: func(c delayConfig) (choice, string, float64) { return c.choice, c.Direction, c.Percent },
-		acts: func(c delayConfig, can impair.Abilities) (impair.Action, string, error) {
-			return netem(impair.Netem{
+		acts: func(c delayConfig, can impair.Abilities) (deed, error) {
+			d := netemOrUserSpace(impair.Netem{
 				Delay: c.Delay, Jitter: c.Jitter, Correlation: c.Correlation / 100, Distribution: c.Distribution, Reorder: c.Reorder / 100,
 			}, can)
+			d.how = fmt.Sprintf("a delay of %s by %s", c.Delay, d.how)
+			return d, nil
 		},
 	}.fault()
 }
@@ -67,9 +70,8 @@ func damage(typ, doc string, of func(damageConfig) impair.Netem) sdk.Fault[damag
 		typ: typ, doc: doc + " It needs the kernel's netem.", usual: "out",
 		check:   damageConfig.check,
 		chooses: func(c damageConfig) (choice, string, float64) { return c.choice, c.Direction, 0 },
-		acts: func(c damageConfig, can impair.Abilities) (impair.Action, string, error) {
-			action, how, err := netem(of(c), can)
-			return action, fmt.Sprintf("%s with %g %%", how, c.Percent), err
+		acts: func(c damageConfig, can impair.Abilities) (deed, error) {
+			return netemOnly(of(c), c.Percent, can)
 		},
 	}.fault()
 }
@@ -99,9 +101,9 @@ func reorder() sdk.Fault[reorderConfig, undo] {
 		usual:   "out",
 		check:   func(c reorderConfig) error { return c.damageConfig.check() },
 		chooses: func(c reorderConfig) (choice, string, float64) { return c.choice, c.Direction, 0 },
-		acts: func(c reorderConfig, can impair.Abilities) (impair.Action, string, error) {
-			action, how, err := netem(impair.Netem{Delay: c.Delay, Reorder: c.Percent / 100, Correlation: c.Correlation / 100, Gap: uint32(c.Gap)}, can)
-			return action, fmt.Sprintf("%s with %g %%", how, c.Percent), err
+		acts: func(c reorderConfig, can impair.Abilities) (deed, error) {
+			n := impair.Netem{Delay: c.Delay, Reorder: c.Percent / 100, Correlation: c.Correlation / 100, Gap: uint32(c.Gap)}
+			return netemOnly(n, c.Percent, can)
 		},
 	}.fault()
 }

@@ -12,10 +12,13 @@ import (
 	"github.com/faultline-go/faultline/sdk"
 )
 
-type timeToLive = time.Duration
-
 // keeperOf says who holds a fault.
-func keeperOf(undo) keeper { return direct{} }
+func keeperOf(u undo) keeper {
+	if u.Late != nil || u.Lie != nil {
+		return ours
+	}
+	return direct{}
+}
 
 // direct enters the target's namespace by itself. What it puts in is held by nobody but
 // the kernel.
@@ -29,7 +32,7 @@ func (direct) in(_ context.Context, l sdk.Lease, u undo) error {
 	return within(n, func(s *impair.Site) error { return s.In(u.Spec, l.TTL) })
 }
 
-func (direct) renew(_ context.Context, u undo, ttl timeToLive) error {
+func (direct) renew(_ context.Context, u undo, ttl time.Duration) error {
 	n, err := u.Place.remains()
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/plugins/internal/netns"
+	"github.com/faultline-go/faultline/plugins/net/hold"
 	"github.com/faultline-go/faultline/plugins/net/impair"
 	"github.com/faultline-go/faultline/sdk"
 )
@@ -25,6 +26,14 @@ type undo struct {
 	Spec  impair.Spec `json:"spec"`
 	// How says in a few words by what mechanism the fault works.
 	How string `json:"how"`
+	// What a living program does, if the kernel cannot do it alone.
+	Late *impair.Netem `json:"late,omitempty"`
+	Lie  *hold.Lie     `json:"lie,omitempty"`
+}
+
+// order asks a keeper for something.
+func (u undo) order(do string, ttl time.Duration) hold.Order {
+	return hold.Order{Do: do, Spec: u.Spec, Late: u.Late, Lie: u.Lie, TTL: ttl}
 }
 
 // kind is what is particular about a fault; all the rest of its life is the same.
@@ -33,8 +42,16 @@ type kind[C any] struct {
 	usual    string // direction, when the scenario does not say
 	check    func(C) error
 	chooses  func(C) (c choice, direction string, percent float64)
-	// acts says what happens to the packets, on a kernel with these abilities, and how.
-	acts func(c C, can impair.Abilities) (impair.Action, string, error)
+	// acts says what happens to the packets, on a kernel with these abilities.
+	acts func(c C, can impair.Abilities) (deed, error)
+}
+
+// deed is what happens to packets, and how.
+type deed struct {
+	impair.Action
+	late *impair.Netem
+	lie  *hold.Lie
+	how  string
 }
 
 const (
@@ -96,12 +113,17 @@ func (k kind[C]) prepare(ctx context.Context, t sdk.PrepareTarget, c C) (out sdk
 	if err != nil {
 		return out, err
 	}
-	action, how, err := k.acts(c, s.can)
+	does, err := k.acts(c, s.can)
 	if err != nil {
 		return out, err
 	}
+	if does.lie != nil {
+		if does.lie.Truth, err = s.servers(); err != nil {
+			return out, err
+		}
+	}
 	way := chosen.way(direction, k.usual)
-	spec := impair.Spec{Mark: newMark(), Action: action}
+	spec := impair.Spec{Mark: newMark(), Action: does.Action}
 	if spec.Match, err = chosen.match(ctx, way, percent, s.resolve); err != nil {
 		return out, err
 	}
@@ -109,7 +131,7 @@ func (k kind[C]) prepare(ctx context.Context, t sdk.PrepareTarget, c C) (out sdk
 		return out, fmt.Errorf("%s: %w", at.Name, err)
 	}
 	return sdk.Prepared[undo]{
-		Undo:        undo{Place: at, Spec: spec, How: how},
+		Undo:        undo{Place: at, Spec: spec, How: does.how, Late: does.late, Lie: does.lie},
 		Incarnation: at.incarnation(),
 		Resources:   resources(k.typ, at.Namespace, spec),
 	}, nil

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -15,13 +17,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/faultline-go/faultline/plugins/internal/nft"
+	"github.com/faultline-go/faultline/plugins/net/hold"
 	"github.com/faultline-go/faultline/plugins/net/nettest"
-	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/plugintest"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
-func TestMain(m *testing.M) { plugintest.Main(leakChecked{m}, plugin()) }
+func TestMain(m *testing.M) {
+	hold.ServeIfChild()
+	plugintest.Main(leakChecked{m}, plugin())
+}
 
 // leakChecked fails a test run that leaves goroutines behind.
 type leakChecked struct{ *testing.M }
@@ -63,6 +68,7 @@ func (w *wires) add(t testing.TB, p nettest.Pair) schema.Candidate {
 		t.Fatalf("found %+v, %v", found, err)
 	}
 	c := found[0]
+	p.There.NameServer(t, p.Here)
 	c.Kind, c.Interfaces = interfaces.Type, interfaces.Interfaces
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -106,6 +112,15 @@ func (w *wires) late(c schema.Candidate) (bool, error) {
 	x := w.of(c)
 	took, _ := x.Here.Ping(nobody{}, x.echo, 5, time.Millisecond, 300*time.Millisecond)
 	return len(took) == 0 || took[0] > 35*time.Millisecond, nil
+}
+
+// liedTo says whether a name does not exist that does.
+func (w *wires) liedTo(c schema.Candidate) (bool, error) {
+	x := w.of(c)
+	// A question that is under way when somebody is killed may stay without an answer.
+	_, err := x.Here.Resolve(x.There.IP, "", "db.example.com", 5*time.Second)
+	var not *net.DNSError
+	return errors.As(err, &not) && not.IsNotFound, nil
 }
 
 // nobody is a test that nothing goes wrong in.
@@ -155,10 +170,4 @@ func sameButMark(a, b []byte) bool {
 		return before + after[12:]
 	}
 	return strip(a) == strip(b)
-}
-
-// prepared runs Prepare.
-func prepared[C any](t *testing.T, f sdk.Fault[C, undo], c sdk.Candidate, config C) (sdk.Prepared[undo], error) {
-	t.Helper()
-	return f.Prepare(t.Context(), sdk.PrepareTarget{Candidate: c}, config)
 }

@@ -41,8 +41,8 @@ func (c lossConfig) check() error {
 func loss() sdk.Fault[lossConfig, undo] {
 	return kind[lossConfig]{
 		typ: "net_loss",
-		doc: "Loses packets, each with the same chance or in bursts. Evenly spread loss is made by nftables, on every kernel; " +
-			"correlation and bursts need the kernel's netem.",
+		doc: "Loses packets, each with the same chance or in bursts. Evenly spread loss is made by nftables; " +
+			"correlation and bursts by the kernel's netem or, without it, by a program in user space.",
 		usual: "both",
 		check: lossConfig.check,
 		chooses: func(c lossConfig) (choice, string, float64) {
@@ -58,22 +58,35 @@ func loss() sdk.Fault[lossConfig, undo] {
 // plain loss needs no memory of the packet before.
 func (c lossConfig) plain() bool { return c.Model == "random" && c.Correlation == 0 }
 
-func lossAction(c lossConfig, can impair.Abilities) (impair.Action, string, error) {
+func lossAction(c lossConfig, can impair.Abilities) (deed, error) {
 	if c.plain() {
-		return impair.Action{Drop: true}, fmt.Sprintf("a rule of nftables that drops %g %%", c.Percent), nil
+		return deed{Action: impair.Action{Drop: true}, how: fmt.Sprintf("a rule of nftables that drops %g %%", c.Percent)}, nil
 	}
 	n := impair.Netem{Loss: c.Percent / 100, Correlation: c.Correlation / 100}
 	if c.Model != "random" {
 		n = impair.Netem{Gilbert: &impair.Gilbert{ToBad: c.ToBad / 100, ToGood: c.ToGood / 100, LossBad: c.LossBad / 100, LossGood: c.LossGood / 100}}
 	}
-	return netem(n, can)
+	return netemOrUserSpace(n, can), nil
 }
 
-// netem is an action of the kernel's netem, if it has that.
-func netem(n impair.Netem, can impair.Abilities) (impair.Action, string, error) {
-	if !can.Netem {
-		return impair.Action{}, "", errors.New("this kernel lacks netem (module sch_netem), which the fault needs: install the package with the kernel's extra modules; " +
-			"without it there are net_partition, net_blackhole_port, net_loss without correlation, net_bandwidth and net_delay")
+// netemOrUserSpace is an action of the kernel's netem or, on a kernel that lacks it, of a
+// program of ours through which the kernel leads the packets. When that dies, they go on
+// as if nothing were.
+func netemOrUserSpace(n impair.Netem, can impair.Abilities) deed {
+	if can.Netem {
+		return deed{Action: impair.Action{Netem: &n}, how: "netem"}
 	}
-	return impair.Action{Netem: &n}, "netem", nil
+	return deed{
+		Action: impair.Action{Queue: &impair.Queue{}}, late: &n, // it has a number once it is open
+		how: "a queue in user space (this kernel lacks netem)",
+	}
+}
+
+// netemOnly is an action that only the kernel's netem can do.
+func netemOnly(n impair.Netem, percent float64, can impair.Abilities) (deed, error) {
+	if !can.Netem {
+		return deed{}, errors.New("this kernel lacks netem (module sch_netem), which the fault needs: install the package with the kernel's extra modules; " +
+			"without it there are net_delay and net_loss in user space, and all faults that cut or slow")
+	}
+	return deed{Action: impair.Action{Netem: &n}, how: fmt.Sprintf("netem with %g %%", percent)}, nil
 }

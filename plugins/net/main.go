@@ -14,10 +14,14 @@
 package main
 
 import (
+	"github.com/faultline-go/faultline/plugins/net/hold"
 	"github.com/faultline-go/faultline/sdk"
 )
 
-func main() { sdk.Serve(plugin()) }
+func main() {
+	hold.ServeIfChild()
+	sdk.Serve(plugin())
+}
 
 func plugin() sdk.Plugin {
 	return sdk.Plugin{
@@ -31,6 +35,7 @@ func plugin() sdk.Plugin {
 			loss(),
 			bandwidth(),
 			delay(),
+			names(),
 			duplicate(),
 			corrupt(),
 			reorder(),

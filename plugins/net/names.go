@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -24,10 +23,10 @@ func (p place) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	if name, ok := strings.CutPrefix(host, containerPrefix); ok {
 		return p.Container.addressesOf(ctx, name)
 	}
-	if found := hostsFile(filepath.Join(p.root, "etc/hosts"), host); len(found) > 0 {
+	if found := hostsFile(p.file("hosts"), host); len(found) > 0 {
 		return found, nil
 	}
-	servers := nameServers(filepath.Join(p.root, "etc/resolv.conf"))
+	servers := nameServers(p.file("resolv.conf"))
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("%s: the target has no name servers: give addresses", host)
 	}
@@ -55,6 +54,19 @@ func (p place) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 		return nil, fmt.Errorf("find the addresses of %s: %w", host, err)
 	}
 	return found, nil
+}
+
+// servers are the name servers that the target asks.
+func (p place) servers() ([]netip.AddrPort, error) {
+	file := p.file("resolv.conf")
+	var out []netip.AddrPort
+	for _, a := range nameServers(file) {
+		out = append(out, netip.AddrPortFrom(a, 53))
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s has no name servers in its /etc/resolv.conf: it asks nobody who could lie", p.Name)
+	}
+	return out, nil
 }
 
 // hostsFile reads hosts(5).

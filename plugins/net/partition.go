@@ -17,11 +17,11 @@ type cutConfig struct {
 }
 
 // cutAction is what a fault that cuts does with packets.
-func cutAction(c cutConfig, _ impair.Abilities) (impair.Action, string, error) {
+func cutAction(c cutConfig, _ impair.Abilities) (deed, error) {
 	if c.Answer == "reject" {
-		return impair.Action{Reject: true}, "a rule of nftables that rejects", nil
+		return deed{Action: impair.Action{Reject: true}, how: "a rule of nftables that rejects"}, nil
 	}
-	return impair.Action{Drop: true}, "a rule of nftables that drops", nil
+	return deed{Action: impair.Action{Drop: true}, how: "a rule of nftables that drops"}, nil
 }
 
 func cutChoice(c cutConfig) (choice, string, float64) { return c.choice, c.Direction, c.Percent }

@@ -38,9 +38,20 @@ type place struct {
 	Start     uint64     `json:"start_ticks,omitempty"`
 	Container *container `json:"container,omitempty"`
 
-	device  string // the interface that the target is, if it is one
-	root    string // where the target's own files are
-	release func()
+	device string // the interface that the target is, if it is one
+	root   string // where the target's own files are
+}
+
+// file is where the target sees a file of /etc. Like ip netns, we take those of a named
+// namespace from a folder of its own, if they are there.
+func (p place) file(name string) string {
+	if netnsName, ok := strings.CutPrefix(p.Path, netns.Dir+"/"); ok {
+		own := filepath.Join("/etc/netns", netnsName, name)
+		if _, err := os.Stat(own); err == nil {
+			return own
+		}
+	}
+	return filepath.Join(p.root, "etc", name)
 }
 
 // incarnation names the life of the target that the place belongs to.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -18,6 +19,7 @@ import (
 type ground struct {
 	can     impair.Abilities
 	resolve resolver
+	servers func() ([]netip.AddrPort, error) // the target's name servers
 	// devices finds the interfaces that a fault works on; named is the one of the
 	// scenario, if it gives one.
 	devices func(named string, s impair.Spec) ([]impair.Device, error)
@@ -28,7 +30,7 @@ func survey(_ context.Context, at place) (ground, error) {
 	if err != nil {
 		return ground{}, err
 	}
-	return ground{can: can, resolve: at.lookup, devices: func(named string, s impair.Spec) (out []impair.Device, err error) {
+	return ground{can: can, resolve: at.lookup, servers: at.servers, devices: func(named string, s impair.Spec) (out []impair.Device, err error) {
 		n, err := at.alive()
 		if err != nil {
 			return nil, err
@@ -93,5 +95,5 @@ type keeper interface {
 	in(ctx context.Context, l sdk.Lease, u undo) error
 	look(ctx context.Context, u undo) (impair.State, error)
 	out(ctx context.Context, u undo) (changed bool, err error)
-	renew(ctx context.Context, u undo, ttl timeToLive) error
+	renew(ctx context.Context, u undo, ttl time.Duration) error
 }

@@ -77,7 +77,14 @@ func (s *Site) In(spec Spec, ttl time.Duration) error {
 		flags = nft.Owner
 	}
 	rules := spec.write(&b, flags, ttl)
-	if err := s.conn.Commit(&b); err != nil {
+	err := s.conn.Commit(&b)
+	if s.owner && errors.Is(err, unix.EOPNOTSUPP) {
+		// Before Linux 5.12 no table belongs to anybody: it ends with its lease only.
+		b = nft.Batch{}
+		spec.write(&b, 0, ttl)
+		err = s.conn.Commit(&b)
+	}
+	if err != nil {
 		return explain(spec, err)
 	}
 	is, err := s.look(spec, rules)

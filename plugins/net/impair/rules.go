@@ -64,8 +64,8 @@ func (s Spec) rules(at place) []rule {
 
 // devices repeats a rule for each device; without any it leaves the loopback out.
 func (s Spec) devices(r rule, at place) []rule {
-	if at.device != "" {
-		return []rule{r}
+	if at.device != "" || s.Action.Redirect != 0 && len(s.Devices) == 0 {
+		return []rule{r} // questions to name servers go over the loopback too
 	}
 	key := expr.MetaKeyOIFNAME
 	if at.way == In {
