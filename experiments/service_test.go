@@ -25,6 +25,8 @@ import (
 // of other tests; web-c has not opted in to anything.
 type service struct {
 	cli   *client.Client
+	net   dockertest.Network
+	image string
 	name  string
 	url   string
 	ids   map[string]string // by role: web-a, web-b, web-c, store, gateway
@@ -38,7 +40,7 @@ func newService(t *testing.T) *service {
 	t.Helper()
 	cli := dockertest.Client(t)
 	image, net := dockertest.ShopImage(t), dockertest.NewNetwork(t)
-	s := &service{cli: cli, name: net.Name, ids: map[string]string{}, roles: map[string]string{}, done: map[string][]string{}}
+	s := &service{cli: cli, net: net, image: image, name: net.Name, ids: map[string]string{}, roles: map[string]string{}, done: map[string][]string{}}
 	for _, c := range []struct {
 		role, publish string
 		labels        map[string]string

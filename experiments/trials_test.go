@@ -2,8 +2,10 @@ package experiments_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/faultline-go/faultline/engine/hold"
 	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/plugins/docker/dockertest"
 )
 
 // trial runs an experiment of the catalogue on real containers.
@@ -60,6 +63,7 @@ var trials = []trial{
     duration = "2s"`))
 		s.happened(t, nil)
 	}},
+	{"dns-outage", dnsOutage},
 	{"frozen-dependency", func(t *testing.T, s *service, r *runner) {
 		held(t, s, r, s.uses(t, "frozen-dependency", "", `
     labels   = { service = "SERVICE", app = "store" }
@@ -214,6 +218,40 @@ func chaosMonkey(t *testing.T, s *service, first *runner) {
 		t.Errorf("the ledger has not one turn:\n%s", turns)
 	}
 	s.happened(t, map[string]string{hit[0]: "die start"})
+}
+
+// What asks for a name gets no true answer. The service itself keeps its connections, so
+// that another container does the asking: a gateway to somebody who is never there.
+func dnsOutage(t *testing.T, s *service, r *runner) {
+	asking := dockertest.Run(t, dockertest.Container{
+		Image: s.image, Args: []string{"gateway", "-listen", ":8080", "-backends", "nobody"}, Publish: "8080",
+		Network: s.net, Aliases: []string{"asking"}, Labels: map[string]string{"app": "asking", "asks-for": s.name},
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if answer, err := http.Get("http://" + asking.Address + "/checkout"); err == nil {
+					answer.Body.Close()
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	held(t, s, r, s.uses(t, "dns-outage", "", `
+    labels   = { asks-for = "SERVICE", app = "asking" }
+    names    = ["nobody"]
+    answer   = "servfail"
+    duration = "3s"`))
+	stop()
+	<-over
+	s.happened(t, nil)
 }
 
 // A person at another terminal leads a region's failover through its hold points.
