@@ -41,6 +41,7 @@ type fault struct {
 	ended     map[string]bool   // the target came back by itself, or was gone before
 	trouble   map[string]string // why a target could not be measured, as recorded
 	observing bool
+	looked    bool // an observation has come back
 	nextLook  time.Time
 }
 
