@@ -15,8 +15,8 @@ import (
 
 // What a fault adds to be seen, and what is taken for seen.
 const (
-	added = "300ms"
-	seen  = 250 * time.Millisecond
+	added = "200ms"
+	seen  = 150 * time.Millisecond
 	// patience is how long an answer is waited for that does not come.
 	patience = 500 * time.Millisecond
 )
@@ -44,11 +44,11 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 		bitten func(sdk.Candidate) (bool, error)
 	}{
 		{"proxy_delay", map[string]any{"delay": added}, stream, slow(seen, answer(10))},
-		{"proxy_bandwidth", map[string]any{"rate": "10kB", "direction": "upstream"}, stream, slow(seen, answer(3500))},
+		{"proxy_bandwidth", map[string]any{"rate": "10kB", "direction": "upstream"}, stream, slow(seen, answer(2500))},
 		{"proxy_slow_close", map[string]any{"delay": added, "direction": "downstream"}, stream, slow(seen, end)},
 		{"proxy_reset", nil, stream, ends(answer(10), isReset)},
 		{"proxy_timeout", nil, stream, ends(unanswered, isTimeout)},
-		{"proxy_slicer", map[string]any{"size": 1, "delay": "40ms", "direction": "upstream"}, stream, slow(seen, answer(10))},
+		{"proxy_slicer", map[string]any{"size": 1, "delay": "25ms", "direction": "upstream"}, stream, slow(seen, answer(10))},
 		{"proxy_limit", map[string]any{"bytes": 10}, stream, ends(answer(20), isEOF)},
 		{"proxy_down", nil, stream, isRefusing},
 		{"proxy_refuse", nil, stream, isRefusing},
@@ -69,7 +69,7 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 			plugintest.Fault(t, plugintest.Case{
 				Plugin: plugin(shared), Type: c.fault, Config: c.config, Target: c.target, Bitten: c.bitten,
 				SameUndo: sameProxy, // each has a random name and seed
-				Parallel: 6,
+				Parallel: 12,
 			})
 		})
 	}

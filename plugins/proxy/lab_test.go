@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,7 +26,12 @@ import (
 // processes of its own.
 var shared = newProxies()
 
-func TestMain(m *testing.M) { plugintest.Main(m, plugin(shared)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(hangEnv) != "" {
+		holdAFault()
+	}
+	plugintest.Main(m, plugin(shared))
+}
 
 // freeAddress finds an address that nobody has, of a port that the kernel does not
 // give to clients by itself.

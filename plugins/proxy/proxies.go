@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline-go/faultline/plugins/proxy/relay"
+	"github.com/faultline-go/faultline/plugins/proxy/toxiproxy"
 	"github.com/faultline-go/faultline/plugins/proxy/web"
 	"github.com/faultline-go/faultline/sdk"
 )
@@ -102,13 +104,16 @@ type proxies struct {
 	open     map[string]*proxy // by Listen
 	owner    *owner            // made when it is needed first
 	control  *control
+	api      *toxiproxy.API // nil: not asked for, or its address is taken
+	apiAt    string
 }
 
 func newProxies() *proxies { return &proxies{open: map[string]*proxy{}} }
 
 // settings are the arguments of the `plugin` block.
 type settings struct {
-	Listeners []listenerBlock `hcl:"listener,block" doc:"A proxy that is open for the whole run."`
+	ToxiproxyAPI string          `hcl:"toxiproxy_api,optional" doc:"Address, host:port, at which clients of Toxiproxy 2 can make proxies and toxics of their own for the length of the run. Who can reach it can break things: leave it on 127.0.0.1. Default: none."`
+	Listeners    []listenerBlock `hcl:"listener,block" doc:"A proxy that is open for the whole run."`
 }
 
 type listenerBlock struct {
@@ -136,6 +141,11 @@ func (p *proxies) configure(ctx context.Context, s settings) error {
 		}
 		all = append(all, l)
 	}
+	if s.ToxiproxyAPI != "" {
+		if _, _, err := net.SplitHostPort(s.ToxiproxyAPI); err != nil {
+			return fmt.Errorf("toxiproxy_api = %q is no address: write host:port", s.ToxiproxyAPI)
+		}
+	}
 	p.mu.Lock()
 	p.inRun, p.declared = sdk.Run(ctx) != "", all
 	inRun := p.inRun
@@ -144,7 +154,12 @@ func (p *proxies) configure(ctx context.Context, s settings) error {
 		return nil
 	}
 	for end := time.Now().Add(rebind); ; {
-		var busy bool
+		err := p.ensureAPI(ctx, s.ToxiproxyAPI)
+		busy := errors.Is(err, syscall.EADDRINUSE)
+		if err != nil && (!busy || time.Now().After(end)) {
+			slog.Warn(err.Error()) // what is to be reverted is none of its proxies
+			busy = false
+		}
 		for _, l := range all {
 			_, err := p.ensure(ctx, l)
 			busy = busy || errors.Is(err, syscall.EADDRINUSE)
@@ -180,6 +195,29 @@ func (p *proxies) ensure(ctx context.Context, l listener) (*proxy, error) {
 	}
 	p.open[l.Listen] = made
 	return made, nil
+}
+
+// ensureAPI serves clients of Toxiproxy at an address, or nowhere.
+func (p *proxies) ensureAPI(ctx context.Context, address string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.api != nil {
+		if p.apiAt == address {
+			return nil
+		}
+		_ = p.api.Close() // its listener is closed in any case
+		p.api = nil
+	}
+	if address == "" {
+		return nil
+	}
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("serve clients of Toxiproxy: %w", err)
+	}
+	p.api, p.apiAt = toxiproxy.Start(l), address
+	return nil
 }
 
 // find returns an open proxy by its address.
@@ -232,8 +270,8 @@ func (p *proxies) closeListener(listen string) error {
 // close ends everything.
 func (p *proxies) close() error {
 	p.mu.Lock()
-	open, control := p.open, p.control
-	p.open, p.control, p.owner = map[string]*proxy{}, nil, nil
+	open, control, api := p.open, p.control, p.api
+	p.open, p.control, p.owner, p.api = map[string]*proxy{}, nil, nil, nil
 	p.mu.Unlock()
 	var failed []error
 	for _, x := range open {
@@ -241,6 +279,9 @@ func (p *proxies) close() error {
 	}
 	if control != nil {
 		failed = append(failed, control.close())
+	}
+	if api != nil {
+		failed = append(failed, api.Close())
 	}
 	return errors.Join(failed...)
 }
