@@ -205,11 +205,7 @@ func (k *keeper) out(o Order) (bool, error) {
 	if err != nil {
 		return changed, err
 	}
-	is, err := k.site.Look(o.Spec)
-	if err == nil && is.Any {
-		err = errors.New("removed, but the kernel still shows something of it")
-	}
-	return changed, err
+	return changed, k.site.Gone(o.Spec)
 }
 
 func (k *keeper) expire() {
