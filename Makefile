@@ -27,7 +27,7 @@ helper: ## the small program that the net plugin carries along
 demo: build ## the main job: break a shop of its own, twice, and report
 	bin/faultline demo
 
-test: lint ## all tests
+test: lint helper ## all tests
 	$(GO) test -timeout 20m $(TESTFLAGS) ./...
 
 soak: build ## a million simulated worlds, and a thousand accidents on real targets: hours on two cores
@@ -48,3 +48,4 @@ clean:
 bench: build ## figures beside their floors and peers; asserts nothing
 	$(GO) run ./contrib/bench -bin bin
 	$(GO) test -run '^$$' -bench . -benchtime 3x ./plugins/docker
+	$(GO) test -run '^$$' -bench . -benchtime 20x ./plugins/net

@@ -266,7 +266,7 @@ func TestHelpersKeepTheirPromises(t *testing.T) {
 	cli := dockertest.Client(t)
 	var removed atomic.Int64
 	plugintest.Fault(t, plugintest.Case{
-		Plugin: plugin(), Type: "net_partition", Settings: map[string]any{"via": "helper"}, Parallel: 6,
+		Plugin: plugin(), Type: "net_partition", Settings: map[string]any{"via": "helper"}, Parallel: 8,
 		Target: newContainer, Bitten: unreachable, Timeout: time.Minute, Prompt: 20 * time.Second,
 		SameUndo: func(a, b json.RawMessage) bool { return sameButMark(a, b) },
 		State: func(c schema.Candidate) (string, error) {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/faultline-go/faultline/plugins/internal/netns"
@@ -48,7 +47,8 @@ func (direct) look(_ context.Context, u undo) (is impair.State, err error) {
 	if err != nil {
 		return is, err
 	}
-	return is, within(n, func(s *impair.Site) (err error) { is, err = s.Look(u.Spec); return err })
+	err = within(n, func(s *impair.Site) (err error) { is, err = s.Look(u.Spec); return err })
+	return is, err
 }
 
 func (direct) out(_ context.Context, u undo) (changed bool, err error) {
@@ -56,17 +56,13 @@ func (direct) out(_ context.Context, u undo) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return changed, within(n, func(s *impair.Site) error {
-		changed, err = s.Out(u.Spec)
-		if err != nil {
+	err = within(n, func(s *impair.Site) (err error) {
+		if changed, err = s.Out(u.Spec); err != nil {
 			return err
 		}
-		is, err := s.Look(u.Spec)
-		if err == nil && is.Any {
-			err = errors.New("removed, but the kernel still shows something of it")
-		}
-		return err
+		return s.Gone(u.Spec)
 	})
+	return changed, err
 }
 
 // within works in a namespace, and lets go of it.

@@ -104,8 +104,9 @@ func (w *wires) lossy(c schema.Candidate) (bool, error) {
 // slow says whether many packets are too much for the wire.
 func (w *wires) slow(c schema.Candidate) (bool, error) {
 	x := w.of(c)
-	took, _ := x.Here.Ping(nobody{}, x.echo, 40, time.Millisecond, 400*time.Millisecond)
-	return len(took) < 30, nil
+	// The bucket and the queue hold about 70 of these packets.
+	took, _ := x.Here.Ping(nobody{}, x.echo, 150, 100*time.Microsecond, 400*time.Millisecond)
+	return len(took) < 120, nil
 }
 
 // late says whether even the fastest packet takes longer than a delay of 200 ms lets it.

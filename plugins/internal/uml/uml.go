@@ -41,9 +41,9 @@ const guestEnv = "FAULTLINE_IN_UML"
 func Test(t *testing.T, pkg, run string, within time.Duration, facilities ...string) {
 	t.Helper()
 	plugintest.Need(t, "uml", func() error {
-		for _, file := range []string{kernel, modules} {
+		for _, file := range []string{kernel, modules, "/sbin/modprobe"} {
 			if _, err := os.Stat(file); err != nil {
-				return fmt.Errorf("%w: install the package user-mode-linux", err)
+				return fmt.Errorf("%w: install the packages user-mode-linux and kmod", err)
 			}
 		}
 		return nil
@@ -123,14 +123,14 @@ mount -t hostfs -o @FOLDER@ none /run/out
 printf '#!/bin/sh\nexec modprobe -d /run "$@"\n' > /run/modprobe
 chmod 755 /run/modprobe
 echo /run/modprobe > /proc/sys/kernel/modprobe
-/run/modprobe sch_netem
-ip link set lo up
+/run/modprobe sch_netem >> /run/out/out 2>&1
 cd @HERE@
 set -- @COMMAND@
 cp "$1" /run/command 2>/dev/null || cp "/run/out/${1##*/}" /run/command
 shift
-env PATH="$PATH" HOME=/run TMPDIR=/tmp @ENV@ /run/command "$@" > /run/out/out 2>&1 < /dev/null
+env PATH="$PATH" HOME=/run TMPDIR=/tmp @ENV@ /run/command "$@" >> /run/out/out 2>&1 < /dev/null
 echo $? > /run/out/status
 sync
-poweroff -f
+echo o > /proc/sysrq-trigger # off
+sleep 60
 `

@@ -34,6 +34,7 @@ type Helper struct {
 	Out    io.Reader
 	engine *client.Client
 	wire   types.HijackedResponse
+	unread io.Closer // for what it says and nobody listens to
 }
 
 // Start starts a helper beside a container, in its network and its processes' namespace,
@@ -86,7 +87,7 @@ func (h *Helper) attach(ctx context.Context) (err error) {
 		_, err := stdcopy.StdCopy(in, io.Discard, h.wire.Reader)
 		in.CloseWithError(errors.Join(io.EOF, err))
 	}()
-	h.In, h.Out = input{h.wire}, out
+	h.In, h.Out, h.unread = input{h.wire}, out, out
 	return nil
 }
 
@@ -100,6 +101,7 @@ func (i input) Close() error                { return i.wire.CloseWrite() }
 // it if it does not go by itself.
 func (h *Helper) End() error {
 	defer h.wire.Close()
+	defer h.unread.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), removal)
 	defer cancel()
 	gentle, stop := context.WithTimeout(ctx, removal/3)

@@ -47,6 +47,13 @@ type Link struct {
 	in  io.WriteCloser
 	out *bufio.Reader
 	end func() error
+	// late is the answer to an order that nobody waits for any more.
+	late chan reply
+}
+
+type reply struct {
+	Answer
+	err error
 }
 
 // NewLink speaks over given streams; end waits for the other side's end, after in was
@@ -55,39 +62,46 @@ func NewLink(in io.WriteCloser, out io.Reader, end func() error) *Link {
 	return &Link{in: in, out: bufio.NewReader(out), end: end}
 }
 
-// Ask gives an order and waits for the answer, or for the context's end; the link cannot
-// be used after that.
+// Ask gives an order and waits for the answer, or for the context's end. The order is
+// carried out in any case.
 func (l *Link) Ask(ctx context.Context, o Order) (Answer, error) {
 	line, err := json.Marshal(o)
 	if err != nil {
 		return Answer{}, err
 	}
-	type reply struct {
-		a   Answer
-		err error
+	if l.late != nil {
+		if _, err := l.wait(ctx); err != nil && ctx.Err() != nil {
+			return Answer{}, err
+		}
 	}
 	done := make(chan reply, 1)
+	l.late = done
 	go func() {
 		var r reply
 		if _, r.err = l.in.Write(append(line, '\n')); r.err == nil {
 			var text []byte
 			if text, r.err = l.out.ReadBytes('\n'); r.err == nil {
-				r.err = json.Unmarshal(text, &r.a)
+				r.err = json.Unmarshal(text, &r.Answer)
 			}
 		}
 		done <- r
 	}()
+	return l.wait(ctx)
+}
+
+func (l *Link) wait(ctx context.Context) (Answer, error) {
 	select {
-	case r := <-done:
+	case r := <-l.late:
+		l.late = nil
 		switch {
 		case r.err != nil:
-			return r.a, fmt.Errorf("whoever keeps the fault does not answer: %w", r.err)
-		case r.a.Error != "":
-			return r.a, errors.New(r.a.Error)
+			return r.Answer, fmt.Errorf("whoever keeps the fault does not answer: %w", r.err)
+		case r.Error != "":
+			return r.Answer, errors.New(r.Error)
 		}
-		return r.a, nil
+		return r.Answer, nil
 	case <-ctx.Done():
-		return Answer{}, errors.Join(ctx.Err(), l.Close())
+		return Answer{}, fmt.Errorf("whoever keeps the fault does not answer in time: %w", ctx.Err())
 	}
 }
 

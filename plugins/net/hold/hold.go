@@ -95,7 +95,10 @@ func Serve(in io.Reader, out io.Writer) error {
 				return err
 			}
 		case <-timer.C:
-			if k.expire(); len(k.held) == 0 {
+			if err := k.expire(); err != nil {
+				return err // what could not be removed ends with this process
+			}
+			if len(k.held) == 0 {
 				return errors.New("the lease has run out") // the driver is frozen: nobody reads answers
 			}
 		}
@@ -205,19 +208,18 @@ func (k *keeper) out(o Order) (bool, error) {
 	if err != nil {
 		return changed, err
 	}
-	is, err := k.site.Look(o.Spec)
-	if err == nil && is.Any {
-		err = errors.New("removed, but the kernel still shows something of it")
-	}
-	return changed, err
+	return changed, k.site.Gone(o.Spec)
 }
 
-func (k *keeper) expire() {
+func (k *keeper) expire() error {
 	for _, h := range k.held {
 		if time.Until(h.until) <= 0 {
-			_, _ = k.out(h.order) // what fails ends with this process
+			if _, err := k.out(h.order); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 func (k *keeper) outAll() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -18,9 +19,28 @@ type Abilities struct {
 	Netem bool `json:"netem"`
 }
 
-// Able tries the kernel out, in a network namespace made for that: nothing else is
+// tried is what the kernel was found to have: that does not change while we run.
+var tried struct {
+	sync.Mutex
+	can *Abilities
+}
+
+// Able tries the kernel out once, in a network namespace made for that: nothing else is
 // touched. It needs root.
-func Able() (can Abilities, err error) {
+func Able() (Abilities, error) {
+	tried.Lock()
+	defer tried.Unlock()
+	if tried.can == nil {
+		can, err := try()
+		if err != nil {
+			return can, err
+		}
+		tried.can = &can
+	}
+	return *tried.can, nil
+}
+
+func try() (can Abilities, err error) {
 	own, err := netns.Own()
 	if err != nil {
 		return can, err

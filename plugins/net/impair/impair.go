@@ -5,7 +5,6 @@ package impair
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -129,8 +128,8 @@ func (s *Site) Look(spec Spec) (State, error) {
 	return s.look(spec, rules)
 }
 
-func (s *Site) look(spec Spec, rules int) (State, error) {
-	is := State{Armed: true, Whole: true}
+func (s *Site) look(spec Spec, rules int) (is State, err error) {
+	is = State{Armed: true, Whole: true}
 	var seen int
 	for _, t := range spec.tables() {
 		n, err := s.conn.Counted(t)
@@ -151,11 +150,9 @@ func (s *Site) look(spec Spec, rules int) (State, error) {
 	}
 	is.Whole, is.Any = seen == rules, seen > 0
 	if !is.Any {
-		there, err := s.conn.Tables(spec.table().Name)
-		if err != nil {
+		if is.Any, err = s.tabled(spec); err != nil {
 			return is, err
 		}
-		is.Any = len(there) > 0
 	}
 	if !spec.Action.Queued() {
 		return is, nil
@@ -220,18 +217,28 @@ func (s *Site) Out(spec Spec) (changed bool, err error) {
 	return changed, errors.Join(failed...)
 }
 
-// Marks lists the marks of all impairments whose tables are in the namespace.
-func (s *Site) Marks() ([]string, error) {
-	all, err := s.conn.Tables(Prefix)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, t := range all {
-		if mark, ok := Mine(t); ok && !slices.Contains(out, mark) {
-			out = append(out, mark)
+// Gone checks that nothing of an impairment is left.
+func (s *Site) Gone(spec Spec) error {
+	left, err := s.tabled(spec)
+	for i, d := range spec.Devices {
+		if err != nil || left || !spec.Action.Queued() {
+			break
+		}
+		if spec.Match.Direction != Out {
+			left, _, err = spec.dug(i)
+		}
+		if err == nil && !left && spec.Match.Direction != In {
+			left, _, err = spec.standing(d)
 		}
 	}
-	slices.Sort(out)
-	return out, nil
+	if err == nil && left {
+		err = errors.New("removed, but the kernel still shows something of it")
+	}
+	return err
+}
+
+// tabled says whether the impairment has a table.
+func (s *Site) tabled(spec Spec) (bool, error) {
+	there, err := s.conn.Tables(spec.table().Name)
+	return len(there) > 0, err
 }

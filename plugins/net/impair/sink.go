@@ -5,7 +5,6 @@ package impair
 import (
 	"errors"
 	"fmt"
-	"net"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -69,14 +68,12 @@ func (s Spec) fill() (changed bool, err error) {
 
 // dug says whether the sink of the n-th device is there and works.
 func (s Spec) dug(n int) (is bool, seen queueStats, err error) {
-	dev, err := net.InterfaceByName(s.sink(n))
+	index, err := indexOf(s.sink(n))
+	if errors.Is(err, errNoDevice) {
+		return false, seen, nil
+	}
 	if err != nil {
-		_, err := indexOf(s.sink(n))
-		if errors.Is(err, errNoDevice) {
-			err = nil
-		}
 		return false, seen, err
 	}
-	is, seen, err = s.stands(dev.Index, sinkRoot, netlink.HANDLE_ROOT)
-	return is && dev.Flags&net.FlagUp != 0, seen, err
+	return s.stands(index, sinkRoot, netlink.HANDLE_ROOT)
 }

@@ -4,7 +4,6 @@ package impair
 
 import (
 	"encoding/binary"
-	"strings"
 	"time"
 
 	"github.com/google/nftables/expr"
@@ -14,13 +13,13 @@ import (
 	"github.com/faultline-go/faultline/plugins/internal/nft"
 )
 
-// Prefix begins the name of every table of ours.
-const Prefix = "faultline_"
+// prefix begins the name of every table of ours.
+const prefix = "faultline_"
 
 // table chooses packets on their way through the protocols, gate those that arrive
 // before the protocols see them.
-func (s Spec) table() nft.Table { return nft.Table{Family: nft.Inet, Name: Prefix + s.Mark} }
-func (s Spec) gate() nft.Table  { return nft.Table{Family: nft.Netdev, Name: Prefix + s.Mark} }
+func (s Spec) table() nft.Table { return nft.Table{Family: nft.Inet, Name: prefix + s.Mark} }
+func (s Spec) gate() nft.Table  { return nft.Table{Family: nft.Netdev, Name: prefix + s.Mark} }
 
 // tables are those that the impairment has.
 func (s Spec) tables() []nft.Table {
@@ -182,6 +181,3 @@ func queueTarget(number uint16) *xt.Unknown {
 
 // Rounds says whether a percent is too small for anything to happen.
 func Rounds(percent float64) bool { return percent > 0 && share(percent) == 0 }
-
-// Mine says whether a table is one of ours, and its mark.
-func Mine(t nft.Table) (mark string, ok bool) { return strings.CutPrefix(t.Name, Prefix) }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 
 	"github.com/vishvananda/netlink"
@@ -165,20 +164,23 @@ func same(a, b *Qdisc) bool {
 
 var errNoDevice = errors.New("there is no such interface")
 
+// indexOf asks for one interface; the standard library would list all of them.
 func indexOf(name string) (int, error) {
-	dev, err := net.InterfaceByName(name)
-	if err == nil {
-		return dev.Index, nil
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, fmt.Errorf("interface %s: %w", name, errNoDevice)
 	}
-	// The standard library has no error to tell this by.
-	all, listed := net.Interfaces()
-	if listed != nil {
-		return 0, fmt.Errorf("interface %s: %w", name, listed)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("interface %s: %w", name, err)
 	}
-	for _, d := range all {
-		if d.Name == name {
-			return 0, fmt.Errorf("interface %s: %w", name, err)
-		}
+	defer unix.Close(fd)
+	err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request)
+	if errors.Is(err, unix.ENODEV) {
+		return 0, fmt.Errorf("interface %s: %w", name, errNoDevice)
 	}
-	return 0, fmt.Errorf("interface %s: %w", name, errNoDevice)
+	if err != nil {
+		return 0, fmt.Errorf("interface %s: %w", name, err)
+	}
+	return int(request.Uint32()), nil
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Listen opens a UDP socket in the host, closed with the test.
@@ -55,6 +57,14 @@ func (h Host) Ping(t testing.TB, to netip.AddrPort, n int, pause, wait time.Dura
 	t.Helper()
 	c := h.Listen(t, netip.AddrPortFrom(unspecified(to.Addr()), 0))
 	defer c.Close()
+	if h.Priority != 0 {
+		raw, err := c.SyscallConn()
+		must(t, err)
+		must(t, raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PRIORITY, int(int32(h.Priority)))
+		}))
+		must(t, err)
+	}
 	sent := make([]time.Time, n)
 	done := make(chan struct{})
 	go func() {
