@@ -104,11 +104,11 @@ type result struct {
 // mostSaid bounds what is kept of a command's output.
 const mostSaid = 500
 
-// run runs a command in the container and waits for its end. Like every change that the
-// engine makes, it goes on when nobody waits any more.
+// run runs a command in the container and waits for its end. It goes on when nobody
+// waits any more.
 func (e *engine) run(ctx context.Context, u executed, argv []string) (result, error) {
 	doing := fmt.Sprintf("run %s in container %s", argv[0], u.Name)
-	ctx, cancel := finish(ctx, time.Duration(u.TimeoutMS)*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(u.TimeoutMS)*time.Millisecond)
 	defer cancel()
 	made, err := e.ContainerExecCreate(ctx, u.Container, container.ExecOptions{
 		Cmd: argv, User: u.User, WorkingDir: u.Dir, AttachStdout: true, AttachStderr: true,
@@ -182,7 +182,8 @@ func (e *engines) breakByExec(ctx context.Context, c execConfig, u executed) err
 	if err := s.still(found, u.Name, u.StartedAt); err != nil {
 		return err
 	}
-	r, err := engine.run(ctx, u, c.Command)
+	// Waited for whatever happens: Revert would look while it is still at it.
+	r, err := engine.run(context.WithoutCancel(ctx), u, c.Command)
 	if err != nil {
 		return err
 	}

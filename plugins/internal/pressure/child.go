@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -85,8 +84,6 @@ func press(mark string) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE)
-	// Memory that is given back shall be free for others, not for us.
-	debug.SetGCPercent(50)
 
 	in := bufio.NewReader(os.Stdin)
 	line, err := in.ReadBytes('\n')
