@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -46,19 +50,36 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 		typ    string
 		config map[string]any
 		bitten func(l *lab, id string) bool
+		slow   bool // one of its like is tested always
 	}{
 		{typ: "docker_kill", bitten: isDown},
 		{typ: "docker_stop", config: map[string]any{"timeout": "1s"}, bitten: isDown},
 		{typ: "docker_pause", bitten: func(l *lab, id string) bool { return l.look(id).Paused }},
 		{typ: "docker_disconnect", bitten: func(l *lab, id string) bool { return len(l.look(id).Networks) == 0 }},
+		{typ: "docker_pause", config: map[string]any{"via": "crash"}, slow: true, bitten: isFrozen},
+		{typ: "docker_limit", config: map[string]any{"cpus": 0.5, "processes": 40}, slow: true, bitten: func(l *lab, id string) bool {
+			return limitsOf(l.look(id).Resources) != limits{}
+		}},
+		{typ: "docker_stress", config: map[string]any{"cpu": map[string]any{"cores": 1, "load": 10}}, slow: true, bitten: func(l *lab, id string) bool {
+			return l.guests(id) > 0
+		}},
+		{typ: "docker_disk_fill", config: map[string]any{"size": "1MiB", "reserve": "1%"}, slow: true, bitten: func(l *lab, id string) bool {
+			return l.guests(id) > 0
+		}},
+		{typ: "docker_exec", config: map[string]any{
+			"command": makesFile.Command, "undo": makesFile.Undo, "check": makesFile.Check, "timeout": "20s",
+		}, slow: true, bitten: func(l *lab, id string) bool { return l.has(id, "/broken") }},
 	} {
 		t.Run(c.typ, func(t *testing.T) {
+			if c.slow {
+				needTime(t)
+			}
 			l := labOn(t)
 			net, _, prefix := l.network()
 			var address atomic.Int64
 			address.Store(10)
 			kit := plugintest.Case{
-				Plugin: plugin(l.engines), Type: c.typ, Config: c.config, StartsTarget: true,
+				Plugin: plugin(l.engines), Type: c.typ, Config: c.config, StartsTarget: !c.slow, SameUndo: sameButMark,
 				Parallel: 8, // the engine makes them wait
 				Target: func(t testing.TB) schema.Candidate {
 					return l.in(t).run(connected(net, &network.EndpointSettings{
@@ -78,8 +99,8 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 				},
 				Destroy: func(_ testing.TB, target schema.Candidate) { l.remove(target.ID) },
 			}
-			// A disconnection stays when the container is started anew, and is put back then.
-			if c.typ != "docker_disconnect" {
+			// What belongs to the container stays when it is started anew, and is put back then.
+			if !slices.Contains([]string{"docker_disconnect", "docker_limit", "docker_exec"}, c.typ) {
 				kit.Replace = func(t testing.TB, target schema.Candidate) {
 					at := l.in(t)
 					at.must(l.engine.ContainerRestart(context.Background(), target.ID, container.StopOptions{Signal: "SIGKILL"}))
@@ -89,6 +110,49 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 			plugintest.Fault(t, kit)
 		})
 	}
+}
+
+// needTime skips what takes the engine minutes, unless it was asked for.
+func needTime(t *testing.T) {
+	t.Helper()
+	plugintest.Need(t, "docker-conformance", func() error {
+		if strings.Contains(os.Getenv(plugintest.RequireEnv), "docker-conformance") {
+			return nil
+		}
+		return fmt.Errorf("the time: it takes minutes; name docker-conformance in %s to have it", plugintest.RequireEnv)
+	})
+	needRoot(t)
+}
+
+// sameButMark compares undo records that have a random mark each.
+func sameButMark(a, b json.RawMessage) bool {
+	mark := regexp.MustCompile(`"mark":"[^"]*"`)
+	return bytes.Equal(mark.ReplaceAll(a, nil), mark.ReplaceAll(b, nil))
+}
+
+func isFrozen(l *lab, id string) bool {
+	s := l.look(id)
+	if !s.Running {
+		return false
+	}
+	_, g, err := s.mainProcess()
+	l.must(err)
+	f, err := g.Freezer()
+	l.must(err)
+	frozen, err := f.Frozen()
+	l.must(err)
+	return frozen
+}
+
+// has looks for a file inside of a container, past the engine.
+func (l *lab) has(id, file string) bool {
+	l.t.Helper()
+	s := l.look(id)
+	if !s.Running {
+		return false
+	}
+	_, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", s.Pid, file))
+	return err == nil
 }
 
 func isDown(l *lab, id string) bool { return !l.look(id).Running }

@@ -120,6 +120,9 @@ type engines struct {
 	// notOurs holds the undo records of pauses that Inject found to be there already.
 	// A pause does not say whose it is; as long as this process lives, it knows.
 	notOurs sync.Map
+
+	// ran holds the marks of docker_exec faults whose command has succeeded.
+	ran sync.Map
 }
 
 func newEngines() *engines { return &engines{open: map[address]*engine{}} }

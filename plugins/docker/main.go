@@ -3,7 +3,7 @@
 // It discovers containers, Compose services and networks, and offers faults on a
 // container's life (docker_kill, docker_stop, docker_restart), on its processes
 // (docker_pause), its networks (docker_disconnect) and what it may use (docker_limit,
-// docker_stress, docker_disk_fill). On a service or a network a fault works on every
+// docker_stress, docker_disk_fill), and docker_exec, which runs commands. On a service or a network a fault works on every
 // container of it. A fault that ends a container's life is known by its event, never by
 // its state: with a restart policy the container may run again before anyone has looked.
 //
@@ -38,6 +38,7 @@ func plugin(e *engines) sdk.Plugin {
 			eachOf(e, limit(e)),
 			eachOf(e, stress(e)),
 			eachOf(e, diskFill(e)),
+			eachOf(e, execute(e)),
 		},
 	}
 }

@@ -33,8 +33,12 @@ func TestMain(m *testing.M) {
 	plugintest.Main(m, plugin())
 }
 
+// lifetime bounds how long such a process can outlive a test that lost it.
+const lifetime = 5 * time.Minute
+
 // obey does what its standard input says, line by line, and says how it went.
 func obey() {
+	time.AfterFunc(lifetime, func() { os.Exit(1) })
 	fmt.Println("ready")
 	in := bufio.NewScanner(os.Stdin)
 	var kept []*os.File

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -41,6 +40,8 @@ type order struct {
 	Load Load `json:"load"`
 	// Target is who the pressure is for: it ends with that process. nil: the machine.
 	Target *incarnation.Incarnation `json:"target,omitempty"`
+	// Patience is how long the process goes on without a beat.
+	Patience time.Duration `json:"patience_ns"`
 }
 
 // answer is what it says on its standard output, twice: when it can be put into the
@@ -83,8 +84,6 @@ func press(mark string) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE)
-	// Memory that is given back shall be free for others, not for us.
-	debug.SetGCPercent(50)
 
 	in := bufio.NewReader(os.Stdin)
 	line, err := in.ReadBytes('\n')
@@ -105,7 +104,7 @@ func press(mark string) error {
 		}
 	}
 	ctx, end := context.WithCancelCause(context.Background())
-	go listen(in, end)
+	go listen(in, o.Patience, end)
 	if o.Target != nil {
 		h, err := o.Target.Open()
 		if err != nil {
@@ -190,7 +189,7 @@ func (l Load) works(mark string, target *incarnation.Incarnation) []work {
 }
 
 // listen ends the process's work when the plugin is gone or stands still.
-func listen(in *bufio.Reader, end context.CancelCauseFunc) {
+func listen(in *bufio.Reader, patience time.Duration, end context.CancelCauseFunc) {
 	late := time.AfterFunc(patience, func() { end(errors.New("the plugin says nothing any more")) })
 	for {
 		_, err := in.ReadByte()

@@ -79,7 +79,7 @@ type view struct {
 	group    float64 // seconds of its control group
 	grouped  bool    // group is known
 	stalled  map[string]float64
-	resident int64
+	resident int64 // memory of its own: the program itself, which it shares, is left out
 	read     int64 // asked for by the process
 	written  int64
 	file     int64 // bytes of the file system that its file takes
@@ -98,7 +98,12 @@ func look(pid int) (v view, err error) {
 	if err != nil {
 		return v, err
 	}
-	v.at, v.cpu, v.resident = time.Now(), stat.CPUTime(), int64(stat.ResidentMemory())
+	v.at, v.cpu = time.Now(), stat.CPUTime()
+	status, err := proc.NewStatus()
+	if err != nil {
+		return v, err
+	}
+	v.resident = int64(status.RssAnon)
 	io, err := proc.IO()
 	if err != nil {
 		return v, err

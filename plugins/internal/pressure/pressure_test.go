@@ -1,10 +1,14 @@
 package pressure
 
 import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -159,5 +163,66 @@ func TestAFolderIsTheTargets(t *testing.T) {
 	f.Close()
 	if _, err := openFolder(filepath.Join(dir, "missing"), nil); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Errorf("opened: %v", err)
+	}
+}
+
+// A plugin that stands still sends no beats, and closes nothing: the pressure ends all
+// the same.
+func TestNobodyWantsItAnyMore(t *testing.T) {
+	mark := rand.Text()
+	c, err := spawn(mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.end()
+	line, err := json.Marshal(order{Load: Load{CPU: &CPU{Cores: 1, Load: 0.05}}, Patience: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{string(line), goOn} {
+		if err := c.ask(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f, err := find(mark); err != nil || len(f.all) != 1 || f.first.PID != c.cmd.Process.Pid {
+		t.Errorf("found %+v, %v", f, err)
+	}
+	select {
+	case <-c.exited:
+	case <-time.After(20 * time.Second):
+		t.Error("the pressure goes on without a beat")
+	}
+	if f, err := find(mark); err != nil || len(f.all) != 0 {
+		t.Errorf("found %+v, %v", f, err)
+	}
+}
+
+func TestStartAndEnd(t *testing.T) {
+	mark := rand.Text()
+	if err := start(t.Context(), mark, Load{CPU: &CPU{Cores: 1, Load: 0.05}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := end(t.Context(), mark); err != nil || n != 1 {
+		t.Errorf("ended %d processes, %v", n, err)
+	}
+	if n, err := end(t.Context(), mark); err != nil || n != 0 {
+		t.Errorf("ended %d processes once more, %v", n, err)
+	}
+}
+
+// A load that cannot be put on leaves no process.
+func TestALoadThatFails(t *testing.T) {
+	mark := rand.Text()
+	err := start(t.Context(), mark, Load{Disk: &Disk{Path: "/none-such", Size: &Amount{Bytes: 1}}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "open folder /none-such") {
+		t.Errorf("started: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := start(ctx, mark, Load{CPU: &CPU{Cores: 1, Load: 0.05}}, nil); err == nil {
+		t.Error("started though nobody waits for it")
+	}
+	if f, err := find(mark); err != nil || len(f.all) != 0 {
+		t.Errorf("found %+v, %v", f, err)
 	}
 }

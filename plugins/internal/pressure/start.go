@@ -106,7 +106,7 @@ func start(ctx context.Context, mark string, l Load, target *incarnation.Incarna
 // begin gives the order, puts the child where the load belongs, and waits until it is
 // on.
 func (c *child) begin(ctx context.Context, l Load, target *incarnation.Incarnation) error {
-	line, err := json.Marshal(order{Load: l, Target: target})
+	line, err := json.Marshal(order{Load: l, Target: target, Patience: patience})
 	if err != nil {
 		return err
 	}
