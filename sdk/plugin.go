@@ -196,6 +196,15 @@ func SettingsOf[S any](apply func(ctx context.Context, s S) error) SettingsType 
 	}}
 }
 
+type runKey struct{}
+
+// Run is the run that a plugin is being configured for, by the context of the function
+// given to SettingsOf; empty while somebody only plans or looks.
+func Run(ctx context.Context) string {
+	run, _ := ctx.Value(runKey{}).(string)
+	return run
+}
+
 // SettingsType is a plugin's settings, made by SettingsOf.
 type SettingsType struct {
 	body  func() (schema.Body, error)

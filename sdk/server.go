@@ -85,7 +85,7 @@ func (s *server) Configure(ctx context.Context, q wire.Configure) error {
 	if s.plugin.Settings.apply == nil {
 		return nil
 	}
-	return s.configure(ctx, q.Settings)
+	return s.configure(context.WithValue(ctx, runKey{}, q.Run), q.Settings)
 }
 
 func (s *server) configure(ctx context.Context, settings []byte) (err error) {

@@ -24,7 +24,7 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 		{"net_blackhole_port", map[string]any{"ports": []string{"1-65535"}}, w.cut},
 		{"net_loss", map[string]any{"percent": 60}, w.lossy},
 		{"net_bandwidth", map[string]any{"rate": "8kbit", "burst": "1600b", "limit": "1600b", "direction": "both"}, w.slow},
-		{"net_delay", map[string]any{"delay": "60ms"}, w.late},
+		{"net_delay", map[string]any{"delay": "200ms"}, w.late},
 		{"net_dns", map[string]any{"names": []string{"*.example.com"}, "answer": "nxdomain"}, w.liedTo},
 	} {
 		t.Run(c.typ, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	containertype "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 
+	"github.com/faultline-go/faultline/plugins/internal/netns"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -21,6 +23,8 @@ type container struct {
 	Engine    engine `json:"engine"`
 	ID        string `json:"id"`
 	StartedAt string `json:"started_at"`
+	// Helper is set where we cannot enter its network by ourselves.
+	Helper bool `json:"helper,omitempty"`
 }
 
 // engine says how to reach a Docker engine. TLS files are named, never held.
@@ -94,12 +98,37 @@ func containerPlace(ctx context.Context, t sdk.PrepareTarget) (place, error) {
 		return place{}, fmt.Errorf("container %s is %s, not running: %w", t.Name, seen.State.Status, sdk.ErrGone)
 	}
 	c := &container{Engine: e, ID: seen.ID, StartedAt: seen.State.StartedAt}
-	if !here(seen.State.Pid, seen.ID) {
-		return place{}, fmt.Errorf("container %s does not run on this machine", t.Name)
+	if via.of() == viaHelper || via.of() == viaAuto && !enterable(seen.State.Pid, seen.ID) {
+		c.Helper = true
+		return place{Name: t.Name, Container: c}, nil
 	}
 	p, err := ofProcess(t.Name, seen.State.Pid, 0)
 	p.Container = c
 	return p, err
+}
+
+// enterable says whether we can enter a container's network by ourselves: it has to be on
+// this machine, and we have to be root here.
+func enterable(pid int, id string) bool {
+	if os.Geteuid() != 0 || !here(pid, id) {
+		return false
+	}
+	n, err := netns.OfProcess(pid)
+	if err != nil {
+		return false
+	}
+	defer n.Close()
+	return n.Do(func() error { return nil }) == nil
+}
+
+// named finds another container, if a host is written as one.
+func (c *container) named(ctx context.Context, host string) ([]netip.Addr, bool, error) {
+	name, ok := strings.CutPrefix(host, containerPrefix)
+	if !ok {
+		return nil, false, nil
+	}
+	found, err := c.addressesOf(ctx, name)
+	return found, true, err
 }
 
 // addressesOf finds another container of the same engine. A nil container stands for the

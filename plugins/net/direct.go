@@ -14,6 +14,9 @@ import (
 
 // keeperOf says who holds a fault.
 func keeperOf(u undo) keeper {
+	if u.Place.Container != nil && u.Place.Container.Helper {
+		return away
+	}
 	if u.Late != nil || u.Lie != nil {
 		return ours
 	}

@@ -9,11 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/faultline-go/faultline/plugins/internal/netns"
 	"github.com/faultline-go/faultline/plugins/net/hold"
 	"github.com/faultline-go/faultline/plugins/net/impair"
 	"github.com/faultline-go/faultline/sdk"
@@ -113,12 +111,13 @@ func (k kind[C]) prepare(ctx context.Context, t sdk.PrepareTarget, c C) (out sdk
 	if err != nil {
 		return out, err
 	}
+	defer s.end()
 	does, err := k.acts(c, s.can)
 	if err != nil {
 		return out, err
 	}
 	if does.lie != nil {
-		if does.lie.Truth, err = s.servers(); err != nil {
+		if does.lie.Truth, err = s.servers(ctx); err != nil {
 			return out, err
 		}
 	}
@@ -127,13 +126,13 @@ func (k kind[C]) prepare(ctx context.Context, t sdk.PrepareTarget, c C) (out sdk
 	if spec.Match, err = chosen.match(ctx, way, percent, s.resolve); err != nil {
 		return out, err
 	}
-	if spec.Devices, err = s.devices(chosen.Interface, spec); err != nil {
+	if spec.Devices, err = s.devices(ctx, chosen.Interface, spec); err != nil {
 		return out, fmt.Errorf("%s: %w", at.Name, err)
 	}
 	return sdk.Prepared[undo]{
 		Undo:        undo{Place: at, Spec: spec, How: does.how, Late: does.late, Lie: does.lie},
 		Incarnation: at.incarnation(),
-		Resources:   resources(k.typ, at.Namespace, spec),
+		Resources:   resources(k.typ, at.key(), spec),
 	}, nil
 }
 
@@ -145,17 +144,17 @@ func newMark() string {
 
 // resources are what a fault occupies. A queue of a device is there once; of rules there
 // may be any number that choose different packets.
-func resources(typ string, n netns.ID, s impair.Spec) []string {
+func resources(typ, key string, s impair.Spec) []string {
 	var out []string
 	if !s.Action.Queued() {
-		return []string{fmt.Sprintf("%s/%s:%s", n.Key(), typ, describe(s))}
+		return []string{fmt.Sprintf("%s/%s:%s", key, typ, describe(s))}
 	}
 	for _, d := range s.Devices {
 		if s.Match.Direction != impair.In {
-			out = append(out, n.Key()+"/egress:"+d.Name)
+			out = append(out, key+"/egress:"+d.Name)
 		}
 		if s.Match.Direction != impair.Out {
-			out = append(out, n.Key()+"/ingress:"+d.Name)
+			out = append(out, key+"/ingress:"+d.Name)
 		}
 	}
 	return out
@@ -258,6 +257,3 @@ func scan(ctx context.Context, known []sdk.Known[undo]) ([]sdk.Residue, error) {
 	}
 	return out, errors.Join(blind...)
 }
-
-// sorted is the only order in which names of devices stand in records.
-func sorted(all []string) []string { slices.Sort(all); return all }

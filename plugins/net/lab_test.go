@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -44,15 +45,15 @@ func (m leakChecked) Run() int {
 // other end who answers.
 type wires struct {
 	mu  sync.Mutex
-	all map[string]wire // by target id
+	all map[string]strand // by target id
 }
 
-type wire struct {
+type strand struct {
 	nettest.Pair
 	echo netip.AddrPort
 }
 
-func newWires() *wires { return &wires{all: map[string]wire{}} }
+func newWires() *wires { return &wires{all: map[string]strand{}} }
 
 // target makes a wire and returns its near end.
 func (w *wires) target(t testing.TB) schema.Candidate {
@@ -72,11 +73,11 @@ func (w *wires) add(t testing.TB, p nettest.Pair) schema.Candidate {
 	c.Kind, c.Interfaces = interfaces.Type, interfaces.Interfaces
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.all[c.ID] = wire{p, echo}
+	w.all[c.ID] = strand{p, echo}
 	return c
 }
 
-func (w *wires) of(c schema.Candidate) wire {
+func (w *wires) of(c schema.Candidate) strand {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.all[c.ID]
@@ -107,11 +108,11 @@ func (w *wires) slow(c schema.Candidate) (bool, error) {
 	return len(took) < 30, nil
 }
 
-// late says whether packets take longer than a delay of 40 ms lets them.
+// late says whether even the fastest packet takes longer than a delay of 200 ms lets it.
 func (w *wires) late(c schema.Candidate) (bool, error) {
 	x := w.of(c)
-	took, _ := x.Here.Ping(nobody{}, x.echo, 5, time.Millisecond, 300*time.Millisecond)
-	return len(took) == 0 || took[0] > 35*time.Millisecond, nil
+	took, _ := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, time.Second)
+	return len(took) == 0 || took[0] > 150*time.Millisecond, nil
 }
 
 // liedTo says whether a name does not exist that does.
@@ -171,3 +172,6 @@ func sameButMark(a, b []byte) bool {
 	}
 	return strip(a) == strip(b)
 }
+
+// architecture is the processor that the Docker engine of a test runs on: this one.
+const architecture = runtime.GOARCH

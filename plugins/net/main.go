@@ -25,10 +25,11 @@ func main() {
 
 func plugin() sdk.Plugin {
 	return sdk.Plugin{
-		Name:    "net",
-		Version: "0.1.0",
-		Doc:     "Delays, loses, damages, slows and cuts the network of containers, processes and interfaces.",
-		Targets: []sdk.TargetType{interfaces},
+		Name:     "net",
+		Version:  "0.1.0",
+		Doc:      "Delays, loses, damages, slows and cuts the network of containers, processes and interfaces.",
+		Settings: sdk.SettingsOf(via.configure),
+		Targets:  []sdk.TargetType{interfaces},
 		Faults: []sdk.FaultType{
 			partition(),
 			blackholePort(),

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,6 +62,14 @@ func (p place) incarnation() string {
 		return fmt.Sprintf("pid %d started %d in %s", p.PID, p.Start, p.Namespace)
 	}
 	return p.Namespace.String()
+}
+
+// key names the network for the names of resources.
+func (p place) key() string {
+	if p.Container != nil && p.Container.Helper {
+		return "netns:container:" + p.Container.ID
+	}
+	return p.Namespace.Key()
 }
 
 // placeOf finds the namespace of a target.
@@ -210,24 +217,6 @@ func (p place) remains() (*netns.Namespace, error) {
 		}
 	}
 	return nil, err
-}
-
-// carriers are the interfaces of the caller's namespace that carry traffic.
-func carriers() ([]string, error) {
-	all, err := net.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", err)
-	}
-	var out []string
-	for _, i := range all {
-		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 {
-			out = append(out, i.Name)
-		}
-	}
-	if len(out) == 0 {
-		return nil, errors.New("the target has no interface that carries traffic: nothing but its loopback is up")
-	}
-	return out, nil
 }
 
 // number reads a number that came as JSON, or as a plugin made it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -200,6 +201,7 @@ func (l Load) resources(target string) []string {
 	if l.IO != nil {
 		out = append(out, target+"/io:"+l.IO.Path)
 	}
+	slices.Sort(out)
 	return out
 }
 

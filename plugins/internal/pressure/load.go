@@ -1,6 +1,7 @@
 package pressure
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -107,4 +108,12 @@ func absolute(folder string) error {
 		return fmt.Errorf("path %q is not absolute", folder)
 	}
 	return nil
+}
+
+// And is both loads at once; of the same kind, the other's.
+func (l Load) And(other Load) Load {
+	return Load{
+		CPU: cmp.Or(other.CPU, l.CPU), Memory: cmp.Or(other.Memory, l.Memory), Disk: cmp.Or(other.Disk, l.Disk),
+		IO: cmp.Or(other.IO, l.IO), Processes: cmp.Or(other.Processes, l.Processes),
+	}
 }

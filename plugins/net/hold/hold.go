@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/faultline-go/faultline/plugins/net/impair"
@@ -21,11 +22,12 @@ import (
 
 // Order asks for something. What a fault is stands in every order.
 type Order struct {
-	Do   string        `json:"do"` // in, renew, look, out, able
+	Do   string        `json:"do"` // in, renew, look, out; able, devices, resolve, servers
 	Spec impair.Spec   `json:"spec"`
 	Late *impair.Netem `json:"late,omitempty"` // what is done in user space, where the kernel lacks netem
 	Lie  *Lie          `json:"lie,omitempty"`
 	TTL  time.Duration `json:"ttl,omitempty"`
+	Name string        `json:"name,omitempty"` // of the interface or host that is asked about
 }
 
 // Answer says what came of an order.
@@ -34,6 +36,8 @@ type Answer struct {
 	State   impair.State     `json:"state"`
 	Changed bool             `json:"changed,omitempty"`
 	Able    impair.Abilities `json:"able"`
+	Devices []impair.Device  `json:"devices,omitempty"`
+	Hosts   []netip.Addr     `json:"hosts,omitempty"`
 }
 
 // held is a fault that is in.
@@ -132,6 +136,12 @@ func (k *keeper) do(o Order) (a Answer) {
 		a.Changed, err = k.out(o)
 	case "able":
 		a.Able, err = impair.AbleHere()
+	case "devices":
+		a.Devices, err = impair.Choose(o.Name, o.Spec)
+	case "resolve":
+		a.Hosts, err = resolve(o.Name)
+	case "servers":
+		a.Hosts = NameServers("/etc/resolv.conf")
 	default:
 		err = fmt.Errorf("there is no order %q", o.Do)
 	}

@@ -1,0 +1,236 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/plugintest"
+)
+
+// shared are the proxies of the plugin that this test binary plays, here and in
+// processes of its own.
+var shared = newProxies()
+
+func TestMain(m *testing.M) {
+	if os.Getenv(hangEnv) != "" {
+		holdAFault()
+	}
+	plugintest.Main(m, plugin(shared))
+}
+
+// freeAddress finds an address that nobody has, of a port that the kernel does not
+// give to clients by itself.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// echoServer answers with what it gets until the test ends.
+func echoServer(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	open := map[net.Conn]bool{}
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			open[c] = true
+			mu.Unlock()
+			running.Go(func() {
+				_, _ = io.Copy(c, c)
+				c.Close()
+				mu.Lock()
+				delete(open, c)
+				mu.Unlock()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		mu.Lock()
+		for c := range open {
+			c.Close()
+		}
+		mu.Unlock()
+		running.Wait()
+	})
+	return l.Addr().String()
+}
+
+func webServer(t testing.TB) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// listenerBefore is a target, with a fresh address, before a server.
+func listenerBefore(upstream, protocol string) func(testing.TB) sdk.Candidate {
+	return func(t testing.TB) sdk.Candidate {
+		listen := freeAddress(t)
+		t.Cleanup(func() {
+			if err := shared.closeListener(listen); err != nil {
+				t.Error(err)
+			}
+		})
+		c := listener{Name: listen, Listen: listen, Upstream: upstream, Protocol: protocol}.candidate()
+		c.Kind, c.Interfaces = listenerKind, []string{listenerKind}
+		return c
+	}
+}
+
+func addressOf(c sdk.Candidate) string { return c.Attributes["listen"].(string) }
+
+// nobody says whether an error is that of an address where nobody listens.
+func nobody(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
+// connect makes a connection, and deals with the answer when there is one.
+func connect(c sdk.Candidate, use func(net.Conn) error) error {
+	conn, err := net.DialTimeout("tcp", addressOf(c), 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return err
+	}
+	return use(conn)
+}
+
+// answer sends data to an echo server and waits for it.
+func answer(size int) func(net.Conn) error {
+	return func(c net.Conn) error {
+		if _, err := c.Write(make([]byte, size)); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(c, make([]byte, size))
+		return err
+	}
+}
+
+// end closes its side and waits for the other.
+func end(c net.Conn) error {
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, c)
+	return err
+}
+
+// slow says that something takes at least so long, not only once: a busy machine can be
+// slow by itself. A server that is not there is not slow.
+func slow(least time.Duration, use func(net.Conn) error) func(sdk.Candidate) (bool, error) {
+	return func(c sdk.Candidate) (bool, error) {
+		for range 2 {
+			at := time.Now()
+			if err := connect(c, use); nobody(err) {
+				return false, nil
+			} else if err != nil {
+				return false, err
+			}
+			if time.Since(at) < least {
+				return false, nil
+			}
+		}
+		return true, nil
+	}
+}
+
+// ends says that using a connection ends with such an error.
+func ends(use func(net.Conn) error, is func(error) bool) func(sdk.Candidate) (bool, error) {
+	return func(c sdk.Candidate) (bool, error) {
+		err := connect(c, use)
+		if err == nil || nobody(err) {
+			return false, nil
+		}
+		if !is(err) {
+			return false, err
+		}
+		return true, nil
+	}
+}
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func isEOF(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)
+}
+
+// isRefusing says that somebody has the address and refuses connections.
+func isRefusing(c sdk.Candidate) (bool, error) {
+	if err := connect(c, func(net.Conn) error { return nil }); !nobody(err) {
+		return false, nil
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	tcp, err := net.ResolveTCPAddr("tcp", addressOf(c))
+	if err != nil {
+		return false, err
+	}
+	err = unix.Bind(fd, &unix.SockaddrInet4{Port: tcp.Port, Addr: [4]byte(tcp.IP.To4())})
+	return errors.Is(err, unix.EADDRINUSE), nil
+}
+
+// get asks a web server through a proxy.
+func get(c sdk.Candidate) (status int, body string, err error) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	r, err := client.Get("http://" + addressOf(c) + "/")
+	if err != nil {
+		return 0, "", err
+	}
+	defer r.Body.Close()
+	raw, err := io.ReadAll(r.Body)
+	return r.StatusCode, string(raw), err
+}
+
+// answers differently says that a web server's answer is not its own.
+func answersOtherwise(c sdk.Candidate) (bool, error) {
+	status, body, err := get(c)
+	if nobody(err) {
+		return false, nil
+	}
+	return status != 200 || body != "hello", err
+}
+
+func require(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,127 @@
+package relay
+
+import (
+	"io"
+	"net"
+	"slices"
+	"testing"
+	"time"
+)
+
+// The benchmarks stand beside each other: the same traffic without the proxy
+// ("direct") and through it.
+
+// ways runs a benchmark on a direct connection and on one through a proxy.
+func ways(b *testing.B, serve func(*net.TCPConn), fault *Fault, run func(b *testing.B, c *net.TCPConn)) {
+	upstream := server(b, serve)
+	b.Run("direct", func(b *testing.B) {
+		c, err := net.Dial("tcp", upstream)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.Close()
+		run(b, c.(*net.TCPConn))
+	})
+	b.Run("proxy", func(b *testing.B) {
+		p := start(b, upstream)
+		if fault != nil {
+			add(b, p, "f", *fault)
+		}
+		c, err := net.Dial("tcp", p.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.Close()
+		run(b, c.(*net.TCPConn))
+	})
+}
+
+// endless writes until the other side has enough.
+func endless(c *net.TCPConn) {
+	buf := make([]byte, 1<<20)
+	for {
+		if _, err := c.Write(buf); err != nil {
+			return
+		}
+	}
+}
+
+// fetch reads n bytes.
+func fetch(b *testing.B, c net.Conn, buf []byte, n int64) {
+	for n > 0 {
+		m, err := c.Read(buf)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n -= int64(m)
+	}
+}
+
+// BenchmarkThroughput: one connection, as fast as it goes.
+func BenchmarkThroughput(b *testing.B) {
+	ways(b, endless, nil, func(b *testing.B, c *net.TCPConn) {
+		const size = 256 << 20
+		buf := make([]byte, 1<<20)
+		fetch(b, c, buf, 32<<20) // until buffers have their size
+		b.SetBytes(size)
+		for b.Loop() {
+			fetch(b, c, buf, size)
+		}
+	})
+}
+
+// asked measures questions and answers of 64 bytes and reports their median.
+func asked(b *testing.B, c net.Conn, each int) {
+	buf := make([]byte, 64)
+	var all []time.Duration
+	for b.Loop() {
+		for range each {
+			at := time.Now()
+			if _, err := c.Write(buf); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, buf); err != nil {
+				b.Fatal(err)
+			}
+			all = append(all, time.Since(at))
+		}
+	}
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(0, "ns/op") // says the same, with the worst in it
+}
+
+// BenchmarkAnswer: one question after the other.
+func BenchmarkAnswer(b *testing.B) {
+	ways(b, echo, nil, func(b *testing.B, c *net.TCPConn) { asked(b, c, 5000) })
+}
+
+// BenchmarkDelay10ms: the same under a delay of 10 ms, which is to add 10,000 µs.
+func BenchmarkDelay10ms(b *testing.B) {
+	f := &Fault{Effect: Delay{Delay: 10 * time.Millisecond}, Direction: Downstream}
+	ways(b, echo, f, func(b *testing.B, c *net.TCPConn) { asked(b, c, 100) })
+}
+
+// BenchmarkBandwidth: the MB/s that come through a rate of so many.
+func BenchmarkBandwidth(b *testing.B) {
+	upstream := server(b, endless)
+	for _, c := range []struct {
+		name string
+		rate float64
+	}{{"1MBps", 1e6}, {"10MBps", 10e6}, {"100MBps", 100e6}} {
+		b.Run(c.name, func(b *testing.B) {
+			p := start(b, upstream)
+			add(b, p, "f", Fault{Effect: Bandwidth{Rate: c.rate}, Direction: Downstream})
+			conn, err := net.Dial("tcp", p.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer conn.Close()
+			size := int64(c.rate) // a second's
+			b.SetBytes(size)
+			for b.Loop() {
+				fetch(b, conn, make([]byte, 64<<10), size)
+			}
+		})
+	}
+}
