@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -195,6 +196,21 @@ func load(t *testing.T, name, snippet string) {
 	}
 	_, diags := scenario.Load(path, scenario.Options{Describe: describe, Catalog: experiments.FS()})
 	wellLoaded(t, diags)
+}
+
+// The project's README lists what there is.
+func TestListInREADME(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list strings.Builder
+	for _, name := range experiments.Names() {
+		fmt.Fprintf(&list, "| [`%s`](experiments/%s) | %s |\n", name, name, experiments.Title(name))
+	}
+	if !strings.Contains(string(readme), list.String()) {
+		t.Errorf("README.md does not have this list of the catalogue:\n%s", &list)
+	}
 }
 
 // Every experiment is run by a test on real targets.
