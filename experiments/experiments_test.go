@@ -22,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of the READMEs anew")
 
-// describe asks the real plugin, which is built for it.
+// describe asks the real plugin.
 var describe = func() func(name string) (*schema.Description, error) {
 	var mu sync.Mutex
 	known := map[string]*schema.Description{}
@@ -32,9 +32,11 @@ var describe = func() func(name string) (*schema.Description, error) {
 		if d := known[name]; d != nil {
 			return d, nil
 		}
-		cmd := exec.Command("go", "run", "./plugins/"+name, "-describe")
-		cmd.Dir = ".."
-		out, err := cmd.Output()
+		dir, err := built()
+		if err != nil {
+			return nil, err
+		}
+		out, err := exec.Command(filepath.Join(dir, "faultline-plugin-"+name), "-describe").Output()
 		if err != nil {
 			return nil, err
 		}
