@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -21,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of the READMEs anew")
 
-// describe asks the real plugin, which is built for it.
+// describe asks the real plugin.
 var describe = func() func(name string) (*schema.Description, error) {
 	var mu sync.Mutex
 	known := map[string]*schema.Description{}
@@ -31,9 +32,11 @@ var describe = func() func(name string) (*schema.Description, error) {
 		if d := known[name]; d != nil {
 			return d, nil
 		}
-		cmd := exec.Command("go", "run", "./plugins/"+name, "-describe")
-		cmd.Dir = ".."
-		out, err := cmd.Output()
+		dir, err := built()
+		if err != nil {
+			return nil, err
+		}
+		out, err := exec.Command(filepath.Join(dir, "faultline-plugin-"+name), "-describe").Output()
 		if err != nil {
 			return nil, err
 		}
@@ -195,6 +198,21 @@ func load(t *testing.T, name, snippet string) {
 	}
 	_, diags := scenario.Load(path, scenario.Options{Describe: describe, Catalog: experiments.FS()})
 	wellLoaded(t, diags)
+}
+
+// The project's README lists what there is.
+func TestListInREADME(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list strings.Builder
+	for _, name := range experiments.Names() {
+		fmt.Fprintf(&list, "| [`%s`](experiments/%s) | %s |\n", name, name, experiments.Title(name))
+	}
+	if !strings.Contains(string(readme), list.String()) {
+		t.Errorf("README.md does not have this list of the catalogue:\n%s", &list)
+	}
 }
 
 // Every experiment is run by a test on real targets.

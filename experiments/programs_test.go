@@ -36,8 +36,7 @@ var programs struct {
 	err  error
 }
 
-func buildPrograms(t *testing.T) string {
-	t.Helper()
+func built() (dir string, err error) {
 	programs.once.Do(func() {
 		if programs.dir, programs.err = os.MkdirTemp("", "experiments-programs-"); programs.err != nil {
 			return
@@ -57,10 +56,7 @@ func buildPrograms(t *testing.T) string {
 			programs.err = errors.Join(programs.err, os.Rename(filepath.Join(programs.dir, p), filepath.Join(programs.dir, "faultline-plugin-"+p)))
 		}
 	})
-	if programs.err != nil {
-		t.Fatal(programs.err)
-	}
-	return programs.dir
+	return programs.dir, programs.err
 }
 
 // runner is somebody who runs faultline with a state folder of their own.
@@ -71,7 +67,11 @@ type runner struct {
 
 func newRunner(t *testing.T) *runner {
 	t.Helper()
-	return &runner{programs: buildPrograms(t), state: filepath.Join(t.TempDir(), "state")}
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &runner{programs: dir, state: filepath.Join(t.TempDir(), "state")}
 }
 
 // command is a faultline command, not started.

@@ -58,7 +58,7 @@ says so and exits with 0.`,
 	f.add(c)
 	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before the run, and take the default of every prompt")
 	c.Flags().BoolVar(&f.lenient, "lenient", false, "exit with 0 when the run was inconclusive or not exercised")
-	c.Flags().BoolVar(&f.waitForAnswers, "wait-for-answers", false, "wait at prompts also without a terminal, for `faultline answer`")
+	c.Flags().BoolVar(&f.waitForAnswers, "wait-for-answers", false, "wait at prompts also without a terminal, until they are answered from another")
 	return c
 }
 

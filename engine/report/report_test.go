@@ -326,6 +326,7 @@ func TestSentences(t *testing.T) {
 		{"aborted", with(held(), func(e *judge.Experiment) {
 			e.Verdict, e.Reasons = judge.Aborted, []judge.Reason{{Verdict: judge.Aborted, Text: "stopped by operator: interrupt"}}
 		}), "Ended before it could show a result: stopped by operator: interrupt. Everything was put back."},
+		{"not due", open("x", judge.NotDue, "not due today: Saturday 2026-11-28 is no work day"), "Not due today: Saturday 2026-11-28 is no work day."},
 		{"no targets", open("x", judge.NotExercised, "there was no target to inject a fault into"), "Nothing was tested: there was no target to inject a fault into."},
 		{"empty", judge.Experiment{}, "The test itself did not work: no reason given."},
 	} {

@@ -21,8 +21,9 @@ import (
 type entry struct {
 	source string // as written: "catalog:chaos-monkey", "./experiments/x"
 	files  []*source
-	blocks []*hclsyntax.Block // of all files; nil when something was wrong, which is reported
+	blocks []*hclsyntax.Block // of all files
 	loose  []*hclsyntax.Attribute
+	broken bool // its syntax is, which is reported: what was understood may be anything
 }
 
 const catalogScheme = "catalog:"
@@ -150,7 +151,6 @@ func catalogSources(catalog fs.FS, name string) ([]*source, error) {
 // readEntry parses the files of an entry, and enters them among those of the scenario.
 func (l *loader) readEntry(name string, files []*source) *entry {
 	e := &entry{source: name, files: files}
-	bad := false
 	for _, f := range files {
 		l.sources[f.path] = f
 		file := f.file()
@@ -158,13 +158,10 @@ func (l *loader) readEntry(name string, files []*source) *entry {
 		l.scenario.Files = append(l.scenario.Files, file)
 		for _, d := range f.parse() {
 			l.add(d)
-			bad = bad || d.Severity == hcl.DiagError
+			e.broken = e.broken || d.Severity == hcl.DiagError
 		}
 		e.blocks = append(e.blocks, f.blocks...)
 		e.loose = append(e.loose, f.loose...)
-	}
-	if bad {
-		e.blocks = nil
 	}
 	return e
 }
@@ -194,9 +191,8 @@ func (l *loader) collectEntry(e *entry) *hclsyntax.Block {
 		}
 		only = b
 	}
-	if only == nil && len(e.blocks) > 0 && len(l.experiments.order) == 0 {
-		at := e.files[0].start()
-		l.error(at, "No experiment", "The source %s has no experiment block, so there is nothing to use.", e.source)
+	if only == nil {
+		l.error(e.files[0].start(), "No experiment", "The source %s has no experiment block, so there is nothing to use.", e.source)
 	}
 	return only
 }
@@ -251,7 +247,10 @@ func Describe(catalog fs.FS, name string) (*Entry, *Diagnostics) {
 	}
 	read := l.readEntry(e.Source, files)
 	l.functions = &hcl.EvalContext{Functions: functions()}
-	block := l.collectEntry(read)
+	var block *hclsyntax.Block
+	if !read.broken {
+		block = l.collectEntry(read)
+	}
 	for _, b := range l.blocks["variable"] {
 		e.Inputs = append(e.Inputs, l.input(b))
 	}

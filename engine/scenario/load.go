@@ -129,8 +129,15 @@ func load(path string, files []*source, opts Options) (*Scenario, *Diagnostics) 
 		}
 	}
 	// With broken syntax, what was understood may be anything.
-	if !l.diags.HasErrors() {
+	syntax := l.diags.HasErrors()
+	if !syntax {
 		l.collect(files)
+	}
+	switch {
+	case syntax:
+	case l.isEntry():
+		l.error(header(l.experiments.order[0].block), "Not a scenario", "%s is an experiment for scenarios to use, and none itself: one uses it with source = \"./…\", and `faultline catalog` followed by its folder shows its inputs.", l.scenario.Source)
+	default:
 		l.loadVariables()
 		l.loadLocals()
 		l.loadScenarioBlock()
@@ -178,6 +185,16 @@ func (l *loader) error(at hcl.Range, summary, detail string, values ...any) {
 
 func (l *loader) warn(at hcl.Range, summary, detail string, values ...any) {
 	l.add(&hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: fmt.Sprintf(detail, values...), Subject: &at})
+}
+
+// isEntry says whether what was read as a scenario is an experiment for others to use.
+func (l *loader) isEntry() bool {
+	for _, of := range []string{"scenario", "probe", "steady_state", "limits"} {
+		if len(l.blocks[of]) > 0 {
+			return false
+		}
+	}
+	return len(l.experiments.order) == 1 && l.experiments.order[0].block.Body.Attributes["steady_state"] == nil
 }
 
 // loadScenarioBlock reads the block that names the game day.

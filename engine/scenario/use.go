@@ -25,7 +25,7 @@ func (l *loader) loadUse(d *declared, i instance, e *entry) *Experiment {
 	a := l.args(d.block, "an experiment block with a source", i.ctx)
 	u := &use{by: l, entry: e, name: d.nameOf(i), at: d.block.Body.Attributes["source"].Expr.Range(), inputs: header(d.block)}
 	inputs, ok := l.inputsOf(u, d.block.Body.Attributes["inputs"], i.ctx)
-	if !ok || e.blocks == nil {
+	if !ok || e.broken {
 		return l.experimentHead(a, d.nameOf(i), plainHead)
 	}
 	inner := l.inside(u)

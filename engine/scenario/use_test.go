@@ -70,6 +70,7 @@ experiment "bad" {
 experiment "bad2" {}
 `)},
 	"syntax/syntax.hcl": {Data: []byte("experiment \"x\" {\n")},
+	"empty/empty.hcl":   {Data: []byte("# nothing yet\n")},
 	"plugin/plugin.hcl": {Data: []byte(`
 experiment "x" {
   action "frobnicate" "x" {}
