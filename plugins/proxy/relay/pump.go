@@ -174,9 +174,25 @@ func (p *pump) step(c *course) error {
 		p.wait(next)
 		return nil
 	}
-	if !p.reads(c, next) {
+	until := next
+	if !next.IsZero() {
+		switch soon, readable, err := awaitSoon(p.src, next); {
+		case err != nil:
+			return err
+		case soon && !readable:
+			return nil // it is time
+		case !soon:
+			until = next.Add(-fine)
+		}
+	}
+	if !p.reads(c, until) {
 		return nil
 	}
+	return p.read(c)
+}
+
+// read reads what has come, or waits for it until the deadline.
+func (p *pump) read(c *course) error {
 	if p.buf == nil {
 		p.buf = make([]byte, bufferSize)
 	}
