@@ -43,6 +43,9 @@ type injector interface {
 	// injection that was given up may still take effect.
 	budget(wire.Inject) time.Duration
 	settle(wire.Inject) time.Duration
+	// prolongs says whether the fault has a Renew, and prolong calls it.
+	prolongs(wire.Inject) bool
+	prolong(context.Context, wire.Inject) error
 	// overtaken says whether the run belongs to another engine by now.
 	overtaken(wire.Lease) bool
 }
@@ -63,18 +66,28 @@ func (in injection) settles(at time.Time) bool {
 type lease struct {
 	q      wire.Inject
 	began  moment
-	cancel context.CancelCauseFunc // of the injection
+	cancel context.CancelCauseFunc // of the injection, and of what prolongs it
+
+	injectDone context.CancelCauseFunc // of the injection only
 
 	// Guarded by leases.mu.
-	renewed moment
-	ended   bool
-	open    map[string]struct{} // targets not put back yet
-	isLost  bool                // lost is closed
+	renewed   moment
+	prolonged moment // when what holds the fault was last told of a renewal, if told
+	told      bool   // it has been injected, and is told of renewals from now on
+	ended     bool
+	open      map[string]struct{} // targets not put back yet
+	isLost    bool                // lost is closed
 
 	lost     chan struct{} // closed when this process has to put back by itself
 	returned chan struct{} // closed when the injection has returned
 	settled  chan struct{} // closed when every target is put back
 	turn     chan struct{} // holds one token: one revert at a time
+
+	// Of a fault that is told of its renewals; otherwise still is closed from the start.
+	prolongs bool
+	stop     context.Context // ends with the lease
+	wake     chan struct{}   // holds a token: there was a renewal
+	still    chan struct{}   // closed when nothing is prolonged any more
 
 	// Valid once returned is closed.
 	returnedAt time.Time
@@ -141,11 +154,17 @@ func (ls *leases) begin(ctx context.Context, q wire.Inject) (context.Context, *l
 	if err := ls.refuses(q.Lease.Fault); err != nil {
 		return nil, nil, fmt.Errorf("fault %s: nothing was injected: %w", q.Lease.Fault, err)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancelInject := context.WithCancelCause(ctx)
+	stop, cancelProlong := context.WithCancel(context.Background())
+	cancel := func(cause error) {
+		cancelInject(cause)
+		cancelProlong()
+	}
 	at := ls.now()
 	l := &lease{
-		q: q, began: at, renewed: at, cancel: cancel, open: map[string]struct{}{},
+		q: q, began: at, renewed: at, cancel: cancel, injectDone: cancelInject, open: map[string]struct{}{},
 		lost: make(chan struct{}), returned: make(chan struct{}), settled: make(chan struct{}), turn: make(chan struct{}, 1),
+		prolongs: ls.fault.prolongs(q), stop: stop, wake: make(chan struct{}, 1), still: make(chan struct{}),
 	}
 	for _, t := range q.Targets {
 		l.open[t.Target] = struct{}{}
@@ -155,6 +174,11 @@ func (ls *leases) begin(ctx context.Context, q wire.Inject) (context.Context, *l
 	}
 	ls.held[q.Lease.Fault] = l
 	ls.keepers.Go(func() { ls.keep(l) })
+	if l.prolongs {
+		ls.keepers.Go(func() { ls.prolong(l) })
+	} else {
+		close(l.still)
+	}
 	return ctx, l, nil
 }
 
@@ -182,7 +206,7 @@ func (ls *leases) refuses(fault string) error {
 func (l *lease) injected(unclear bool) {
 	l.returnedAt, l.unclear = time.Now().Round(0), unclear
 	close(l.returned)
-	l.cancel(nil)
+	l.injectDone(nil)
 }
 
 // end ends the lease of a fault, so that it is neither renewed nor injected any more.
@@ -255,6 +279,13 @@ func (ls *leases) putBack(ctx context.Context, l *lease, q wire.Revert) ([]wire.
 	case <-ctx.Done():
 		return nil, in, fmt.Errorf("fault %s: its injection is still under way: %w", q.Lease.Fault, ctx.Err())
 	}
+	select {
+	case <-l.still:
+	case <-grace.C:
+		ls.warn(fmt.Errorf("fault %s: its renewal does not stop; reverting under it", q.Lease.Fault))
+	case <-ctx.Done():
+		return nil, in, fmt.Errorf("fault %s: its renewal is still under way: %w", q.Lease.Fault, ctx.Err())
+	}
 	results, err := ls.fault.revert(ctx, q, in)
 	return results, in, err
 }
@@ -292,6 +323,10 @@ func (ls *leases) renew(all []wire.Lease) (lost []string) {
 			lost = append(lost, r.Fault)
 		default:
 			l.renewed = at
+			select {
+			case l.wake <- struct{}{}:
+			default: // it will be prolonged from then on anyway
+			}
 		}
 		ls.mu.Unlock()
 	}
@@ -299,8 +334,12 @@ func (ls *leases) renew(all []wire.Lease) (lost []string) {
 }
 
 func (l *lease) expired(at moment) bool {
-	return at.since(l.renewed) > l.q.TTL || at.since(l.began) > l.q.HardEnd
+	return at.since(l.renewed) > l.q.TTL || at.since(l.began) > l.q.HardEnd || l.slipped(at)
 }
+
+// slipped says whether what holds the fault has heard of no renewal for so long that it
+// has ended it.
+func (l *lease) slipped(at moment) bool { return l.told && at.since(l.prolonged) > l.q.TTL }
 
 // keep is the life of a lease. It returns when its targets are put back.
 func (ls *leases) keep(l *lease) {

@@ -22,6 +22,34 @@ type bulb struct {
 	slow      time.Duration // of a revert
 	settling  time.Duration
 	newEngine bool
+	prolonged []time.Time // nil: it is not told of renewals
+	deaf      bool        // it cannot be told
+	stuck     chan struct{}
+}
+
+func (b *bulb) prolongs(wire.Inject) bool { return b.prolonged != nil }
+
+func (b *bulb) prolong(ctx context.Context, _ wire.Inject) error {
+	if b.stuck != nil {
+		select {
+		case <-b.stuck:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.deaf {
+		return errors.New("the bulb is deaf")
+	}
+	b.prolonged = append(b.prolonged, time.Now())
+	return nil
+}
+
+func (b *bulb) told() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.prolonged)
 }
 
 func (b *bulb) breaks() {

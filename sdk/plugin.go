@@ -64,6 +64,14 @@ type Fault[C, U any] struct {
 	// Inject breaks the target. It first checks that the target still is the
 	// incarnation that Prepare saw. It may fail half-way, and is never retried.
 	Inject func(ctx context.Context, c C, u U) error
+	// Renew prolongs a fault that the kernel or a helper ends by itself when nobody
+	// holds it any more (Hold is HoldKernel or HoldTarget): from now on it has ttl to
+	// live. Optional. The SDK calls it whenever the engine has renewed the lease, for
+	// each target that was injected; Inject learns the first ttl from LeaseOf. One call
+	// a fault is under way at a time, and none while it is injected or reverted. Errors
+	// are reported, and if none has succeeded for a whole ttl the lease is lost, because
+	// then the fault has ended by itself. ErrGone is no error: there is nothing to hold.
+	Renew func(ctx context.Context, u U, ttl time.Duration) error
 	// Observe measures whether the fault bites. It changes nothing.
 	Observe func(ctx context.Context, c C, u U) (Effect, error)
 	// Revert puts back, from the undo record alone, and verifies. It is idempotent,

@@ -152,7 +152,7 @@ func (s *server) Inject(ctx context.Context, q wire.Inject, send func(wire.Injec
 		if err := context.Cause(ctx); err != nil {
 			return wire.Injected{Target: u.Target, Err: "not injected: " + err.Error(), At: now()}
 		}
-		err := f.inject(ctx, q.Config, u.Undo)
+		err := f.inject(WithLease(ctx, leaseOf(q)), q.Config, u.Undo)
 		if err != nil && !gone(err) || ctx.Err() != nil {
 			unclear.Store(true)
 		}

@@ -19,6 +19,8 @@ type faultRunner interface {
 	check(config []byte) error
 	prepare(ctx context.Context, c PrepareTarget, config []byte) (wire.Prepared, error)
 	inject(ctx context.Context, config, undo []byte) error
+	renews() bool
+	renew(ctx context.Context, undo []byte, ttl time.Duration) error
 	observe(ctx context.Context, config, undo []byte) (Effect, error)
 	revert(ctx context.Context, undo []byte) (Reverted, error)
 	scan(ctx context.Context, known []wire.Known) ([]Residue, error)
@@ -39,6 +41,9 @@ func (f Fault[C, U]) describe() (schema.Fault, error) {
 	}
 	if !slices.Contains([]schema.Hold{HoldKernel, HoldTarget, HoldProcess, HoldJournal}, f.Hold) {
 		return schema.Fault{}, fmt.Errorf("fault %s: there is no hold %q", f.Type, f.Hold)
+	}
+	if f.Renew != nil && f.Hold != HoldKernel && f.Hold != HoldTarget {
+		return schema.Fault{}, fmt.Errorf("fault %s: has Renew, but nothing that ends by itself: its hold is %s", f.Type, f.Hold)
 	}
 	if !slices.Contains([]schema.Reversibility{Reversible, SelfHealing, Irreversible}, f.Reversibility) {
 		return schema.Fault{}, fmt.Errorf("fault %s: there is no reversibility %q", f.Type, f.Reversibility)
@@ -104,6 +109,17 @@ func (f Fault[C, U]) inject(ctx context.Context, config, undo []byte) (err error
 		return err
 	}
 	return f.Inject(ctx, c, u)
+}
+
+func (f Fault[C, U]) renews() bool { return f.Renew != nil }
+
+func (f Fault[C, U]) renew(ctx context.Context, undo []byte, ttl time.Duration) (err error) {
+	defer recovered(&err)
+	u, err := undoOf[U](undo)
+	if err != nil {
+		return err
+	}
+	return f.Renew(ctx, u, ttl)
 }
 
 func (f Fault[C, U]) observe(ctx context.Context, config, undo []byte) (e Effect, err error) {

@@ -353,7 +353,7 @@ func bent() sdk.Plugin {
 		}) error {
 			return nil
 		}),
-		Faults: []sdk.FaultType{sound()},
+		Faults: []sdk.FaultType{sound(), held(), forgetful(), undying()},
 	}
 	for name, bend := range bends {
 		f := sound()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/sdk/arbiter"
+	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -191,6 +192,66 @@ func (k *kit) notRenewed(t *testing.T) {
 	if again := p.renew(t, l.fault, ttl/4); !again() {
 		t.Error("a lease that has run out was renewed")
 	}
+}
+
+// selfEnding skips the check for a fault that nobody but us ends.
+func (k *kit) selfEnding(t *testing.T) {
+	t.Helper()
+	if k.desc.Hold != schema.HoldKernel && k.desc.Hold != schema.HoldTarget {
+		t.Skipf("its hold is %s: it stays until somebody puts it back", k.desc.Hold)
+	}
+}
+
+// shortLease is the lease of a fault that is to end by itself.
+const shortLease = 2 * time.Second
+
+// underShortLease injects the fault under a short lease, and renews it.
+func (k *kit) underShortLease(t *testing.T, dir arbiter.Dir) (p *process, l *life, stop func() (lost bool)) {
+	t.Helper()
+	p, l = k.spawnIn(t, dir), k.born(t, 1)
+	l.prepare(p)
+	stop = p.renew(t, l.fault, shortLease/4)
+	q := l.order()
+	q.TTL = shortLease
+	l.injectAs(p, q)
+	return p, l, stop
+}
+
+// The kernel, or what was placed at the target, has to hear of every renewal.
+func (k *kit) renewedHolds(t *testing.T) {
+	k.selfEnding(t)
+	p, l, stop := k.underShortLease(t, runDir(t))
+	for end := time.Now().Add(shortLease + shortLease/2); time.Now().Before(end); {
+		if !l.allBitten() {
+			t.Error("the fault has ended though its lease was renewed: what holds it was not told (Fault.Renew)")
+			break
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	if stop() {
+		t.Error("a lease was lost though it was renewed")
+	}
+	l.putBack(p, "Revert")
+}
+
+// Engine, plugin and guardian are dead: nobody calls Revert. The fault is over a lease
+// later; what does no harm may still be there, and the next Revert removes it.
+func (k *kit) endsByItself(t *testing.T) {
+	k.selfEnding(t)
+	dir := runDir(t)
+	p, l, stop := k.underShortLease(t, dir)
+	stop()
+	p.kill()
+	dead := time.Now()
+	if !l.eventually(func() bool { is, err := l.Bitten(l.targets[0]); return err == nil && !is }) {
+		t.Fatalf("the fault is still there %s after the plugin was killed; its description promises that it ends by itself (hold %s)",
+			time.Since(dead).Round(time.Second), k.desc.Hold)
+	}
+	// A busy machine may look late, but not for this long.
+	if took := time.Since(dead); took > shortLease+5*time.Second {
+		t.Errorf("the fault stayed %s after the plugin was killed, its lease was %s", took, shortLease)
+	}
+	l.putBack(k.spawnIn(t, dir), "Revert of a fault that had ended by itself")
 }
 
 // renew keeps a lease until the returned function is called, which says whether it

@@ -108,6 +108,8 @@ func Fault(t *testing.T, c Case) {
 		{"a lost standard input is put back", k.lostInput},
 		{"SIGTERM is put back", k.terminated},
 		{"a lease that is not renewed is put back", k.notRenewed},
+		{"a renewed lease keeps what holds it", k.renewedHolds},
+		{"it ends by itself when everybody is dead", k.endsByItself},
 	})
 	t.Run("leaves nothing running", k.leavesNothingRunning)
 }

@@ -31,6 +31,15 @@ func TestAFaultOnProcessesKeepsEveryPromise(t *testing.T) {
 	})
 }
 
+// What ends by itself is held while it is renewed, and only then.
+func TestAFaultThatEndsByItself(t *testing.T) {
+	for _, check := range []string{"a renewed lease keeps what holds it", "it ends by itself when everybody is dead"} {
+		if out, ok := playBent(t, "bent_held", check); !ok || !strings.Contains(out, "--- PASS: TestBent/"+strings.ReplaceAll(check, " ", "_")) {
+			t.Errorf("%s:\n%s", check, out)
+		}
+	}
+}
+
 func TestAnIrreversibleFault(t *testing.T) {
 	plugintest.Fault(t, plugintest.Case{
 		Plugin: bent(), Type: "bent_final", Target: newLamp, Bitten: isDark, State: lookAtLamp, AcceptIrreversible: true,
@@ -46,7 +55,7 @@ func TestBent(t *testing.T) {
 		t.Skip("plays its part for TestBentFaultsAreFound")
 	}
 	c := bentCase(typ)
-	c.Timeout = 2 * time.Second // what a bent fault never does is waited for that long
+	c.Timeout = 4 * time.Second // what a bent fault never does is waited for that long
 	if typ == "unregistered" {
 		c.Plugin.Name = typ
 	}
@@ -81,6 +90,8 @@ func TestBentFaultsAreFound(t *testing.T) {
 		{"bent_trusting", "another incarnation is left alone", "did not notice"},
 		{"bent_halfway", "crash during inject", "is not as it was"},
 		{"bent_fragile", "crash during revert", "is not as it was"},
+		{"bent_forgetful", "a renewed lease keeps what holds it", "what holds it was not told"},
+		{"bent_undying", "it ends by itself when everybody is dead", "promises that it ends by itself"},
 		{"bent_leaking", "leaves nothing running", "goroutines"},
 		{"bent_littering", "leaves nothing running", "left processes behind"},
 	} {
