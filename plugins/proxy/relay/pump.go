@@ -277,15 +277,16 @@ func (p *pump) write(c *course, head *chunk, now time.Time) error {
 	for _, l := range c.limits {
 		size = min(size, int(max(0, l.Effect.(Limit).Bytes-l.passed)))
 	}
-	if size > 0 {
-		if _, err := p.dst.Write(head.data[:size]); err != nil {
-			return err
-		}
-	}
+	// Counted before anybody can see it.
 	held := now.Sub(head.read)
 	for _, all := range [][]*lane{c.delays, c.slicers} {
 		for _, l := range all {
 			l.did(size, held)
+		}
+	}
+	if size > 0 {
+		if _, err := p.dst.Write(head.data[:size]); err != nil {
+			return err
 		}
 	}
 	for _, l := range c.limits {
