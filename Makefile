@@ -5,14 +5,23 @@ GO      ?= go
 PLUGINS := $(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go))
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test soak lint bench generate clean
+# The processors of Docker engines to which the net plugin can send its helper.
+HELPER_ARCHS ?= $(shell $(GO) env GOARCH)
 
-build: ## every binary into bin/
+.PHONY: build helper demo test soak lint bench generate clean
+
+build: helper ## every binary into bin/
 	@mkdir -p bin
 	$(GO) build -trimpath -o bin/ ./cmd/... ./scenarios/quickstart/shop
 	@for p in $(PLUGINS); do \
 		echo "$(GO) build -o bin/faultline-plugin-$$p ./plugins/$$p"; \
 		$(GO) build -trimpath -o bin/faultline-plugin-$$p ./plugins/$$p || exit 1; \
+	done
+
+helper: ## the small program that the net plugin carries along
+	@for a in $(HELPER_ARCHS); do \
+		GOARCH=$$a GOOS=linux CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' \
+			-o plugins/net/helper/embedded/helper-linux-$$a ./plugins/net/helper/program || exit 1; \
 	done
 
 demo: build ## the main job: break a shop of its own, twice, and report

@@ -24,6 +24,8 @@ var mayImport = map[string][]string{
 	"engine/recover":    {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
 	"engine/selftest":   {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},
 	"engine/halt":       {},
+	"engine/hold":       {},
+	"engine/ledger":     {},
 	"engine/simulation": {}, // tests only
 }
 

@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/faultline-go/faultline/experiments"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -17,11 +19,16 @@ func newDocs(g *global) *cobra.Command {
 		Use:   "docs TYPE",
 		Short: "Explain a fault, probe, action or target type",
 		Long: `docs explains a type, such as docker_kill or http, and its arguments, from the
-plugin's own description. The name of a plugin lists its types.`,
-		Args: arguments(1, 1),
+plugin's own description. The name of a plugin lists its types, and that of an
+experiment of the catalogue explains it.`,
+		ValidArgsFunction: completeEntries,
+		Args:              arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "text", "json"); err != nil {
 				return err
+			}
+			if slices.Contains(experiments.Names(), strings.TrimPrefix(args[0], "catalog:")) {
+				return g.showEntry(c, args[0], format)
 			}
 			h, err := g.host()
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,8 +25,9 @@ const guardFlag = "when-parent-dies"
 // session of its own, with no terminal. It sleeps on a pipe whose other end only the
 // engine holds.
 type guardian struct {
-	pipe io.Closer
-	done chan struct{}
+	process *os.Process
+	pipe    io.Closer
+	done    chan struct{}
 }
 
 // startGuardian starts the guardian of a run. Its own output goes to the run's
@@ -65,7 +67,7 @@ func (g *global) startGuardian(run, dir string) (*guardian, error) {
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("start the guardian: %w", err)
 	}
-	x := &guardian{pipe: pipe, done: make(chan struct{})}
+	x := &guardian{process: cmd.Process, pipe: pipe, done: make(chan struct{})}
 	go func() {
 		defer close(x.done)
 		_ = cmd.Wait() // what it did is in the journal and in its log
@@ -73,9 +75,19 @@ func (g *global) startGuardian(run, dir string) (*guardian, error) {
 	return x, nil
 }
 
-// dismiss ends the guardian of a run that has ended, and waits for it.
+// dismissTime is how long a guardian may take to see that its run has ended.
+const dismissTime = 5 * time.Second
+
+// dismiss ends the guardian of a run that has ended, and waits for it. One that does not
+// go, because it is stopped, is killed: there is nothing left to guard.
 func (x *guardian) dismiss() {
 	x.pipe.Close()
+	select {
+	case <-x.done:
+		return
+	case <-time.After(dismissTime):
+	}
+	_ = x.process.Kill()
 	<-x.done
 }
 

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +20,7 @@ func newNew(g *global) *cobra.Command {
 		Short: "Write a commented starter scenario into a new folder",
 		Long: `new writes FOLDER/FOLDER.hcl: a game day with a probe, a steady state, a target and
 one experiment, which needs only its variables set to run and to conclude. With -from
-it writes an experiment of the catalogue instead: ` + strings.Join(experiments.Names(), ", ") + `.
+it writes one that uses an experiment of the catalogue: ` + "`faultline catalog`" + ` lists them.
 A file that exists is never overwritten.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -34,7 +33,7 @@ A file that exists is never overwritten.`,
 			text := scenario.Starter(name)
 			if from != "" {
 				var err error
-				if text, err = experiments.Read(from); err != nil {
+				if text, err = experiments.Example(from); err != nil {
 					return err
 				}
 			}
@@ -60,5 +59,8 @@ A file that exists is never overwritten.`,
 		},
 	}
 	c.Flags().StringVar(&from, "from", "", "an experiment of the catalogue to start from")
+	_ = c.RegisterFlagCompletionFunc("from", func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return completeEntries(c, nil, prefix)
+	})
 	return c
 }

@@ -76,7 +76,7 @@ targets have changed since.`,
 				return err
 			}
 			defer crew.stop()
-			p, err := build(c.Context(), s, crew, f.newSeed(c), policy)
+			p, err := g.build(c.Context(), s, crew, f.newSeed(c), policy)
 			if err != nil {
 				return err
 			}

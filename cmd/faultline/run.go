@@ -26,8 +26,9 @@ import (
 // runFlags are the flags of run.
 type runFlags struct {
 	planFlags
-	autoApprove bool
-	lenient     bool
+	autoApprove    bool
+	lenient        bool
+	waitForAnswers bool
 }
 
 func newRun(g *global) *cobra.Command {
@@ -38,10 +39,15 @@ func newRun(g *global) *cobra.Command {
 		Long: `run plans the scenario in PATH (a folder, a file, or a plan saved by
 ` + "`faultline plan -out`" + `), asks whether to go on when it has a terminal, runs it, puts
 everything back, and reports. Ctrl-C, SIGTERM and SIGHUP abort the run: everything is
-put back then, too.`,
+put back then, too. When everything in it happens by chance, and nothing is due now, it
+says so and exits with 0.`,
 		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			result, err := g.gameDay(c, pathArg(args), &f)
+			if idle := (*nothingDue)(nil); errors.As(err, &idle) {
+				fmt.Fprintln(c.OutOrStdout(), idle.Error())
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -50,9 +56,18 @@ put back then, too.`,
 		},
 	}
 	f.add(c)
-	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before the run")
+	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before the run, and take the default of every prompt")
 	c.Flags().BoolVar(&f.lenient, "lenient", false, "exit with 0 when the run was inconclusive or not exercised")
+	c.Flags().BoolVar(&f.waitForAnswers, "wait-for-answers", false, "wait at prompts also without a terminal, for `faultline answer`")
 	return c
+}
+
+// nothingDue is the end of a game day on which nothing has its turn: a normal one, of
+// which there is nothing to record.
+type nothingDue struct{ why []string }
+
+func (e *nothingDue) Error() string {
+	return "Nothing is due, and nothing was touched:\n  " + strings.Join(e.why, "\n  ")
 }
 
 // showResult writes the report below the progress. When nobody reads it any more the
@@ -109,7 +124,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (*judge.Res
 		return nil, err
 	}
 	defer crew.stop()
-	p, err := build(ctx, s, crew, seed, policy)
+	p, err := g.build(ctx, s, crew, seed, policy)
 	if err != nil {
 		if saved != nil {
 			return nil, refused(fmt.Errorf("the plan can no longer be made, nothing was touched: %w", err))
@@ -121,13 +136,16 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (*judge.Res
 			return nil, refused(fmt.Errorf("the plan has drifted, nothing was touched: %s; make and review it again with `faultline plan -out`", drift))
 		}
 	}
+	if due, why := p.Due(); !due {
+		return nil, &nothingDue{why}
+	}
 	if !p.InWindow(time.Now()) {
 		return nil, refused(fmt.Errorf("outside the window, nothing was touched: this run (about %s) may only happen %s", p.Longest.Round(time.Second), strings.Join(p.Limits.Windows, ", or ")))
 	}
 	if err := g.approve(c, p, f.autoApprove); err != nil {
 		return nil, err
 	}
-	return g.execute(ctx, store, crew, p, id, s.Sensitive)
+	return g.execute(ctx, store, crew, p, id, s.Sensitive, f)
 }
 
 // savedPlan reads path as a saved plan; nil when it is none: a folder or HCL.
@@ -169,7 +187,7 @@ func nothingPending(store *journal.Store) error {
 
 // approve shows the plan and asks, when there is somebody to ask.
 func (g *global) approve(c *cobra.Command, p *plan.Plan, auto bool) error {
-	if auto || !g.process.stdinTTY || !g.process.stdoutTTY {
+	if auto || !g.onTerminal() {
 		return nil
 	}
 	if err := p.Show(c.OutOrStdout()); err != nil {
@@ -187,7 +205,7 @@ func (g *global) approve(c *cobra.Command, p *plan.Plan, auto bool) error {
 }
 
 // execute runs a plan and judges the run from its journal, which quotes no secrets.
-func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, p *plan.Plan, id string, secrets []string) (*judge.Result, error) {
+func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, p *plan.Plan, id string, secrets []string, f *runFlags) (*judge.Result, error) {
 	w, err := store.Create(id)
 	if err != nil {
 		return nil, err
@@ -213,6 +231,8 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 		Lock:     store.LockResources,
 		Watch:    view.event,
 		Progress: view.progress,
+		Ask:      g.newAsker(f, view, w.Dir()).ask,
+		Turn:     func(ctx context.Context, e *plan.Experiment) error { return g.takeTurn(ctx, id, e) },
 	})
 	view.close()
 	switch {

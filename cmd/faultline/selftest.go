@@ -56,7 +56,7 @@ that target is not broken:
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&size, "size", "small", "small (some eighty cases) or full (more than a thousand)")
+	f.StringVar(&size, "size", "small", "small (some hundred and twenty cases) or full (more than a thousand)")
 	f.IntVar(&o.Parallel, "parallel", 0, "cases at once (default: by the number of cores)")
 	f.StringVar(&o.Only, "only", "", "only cases whose name contains this")
 	f.Uint64Var(&seed, "seed", 0, "make the choices of an earlier self-test (default: random, reported)")

@@ -30,6 +30,7 @@ type view struct {
 	folder  *judge.Folder
 	names   map[string]string                   // of targets, by identity
 	counts  map[string]*judge.ObjectiveProgress // of the phase, ahead of the journal
+	asking  bool                                // a prompt waits
 	pending []byte                              // lines that are not written yet
 
 	more   chan struct{} // there is something pending
@@ -79,7 +80,7 @@ func (v *view) draw() {
 		v.mu.Lock()
 		frame.Write(v.pending)
 		v.pending = nil
-		if v.live && !last {
+		if v.live && !last && !v.asking { // what is typed must stay readable
 			for _, l := range v.status() {
 				frame.WriteString(l + "\n")
 				lines++
@@ -249,6 +250,15 @@ func (v *view) words(e journal.Event) string {
 			return fmt.Sprintf("  action %s failed: %s", d.Action, d.Error)
 		}
 		return "  action " + d.Action + ": " + d.Detail
+	case *journal.PromptAsked:
+		v.asking = true
+		return fmt.Sprintf("  prompt %s: %s", d.Prompt, d.Question)
+	case *journal.PromptAnswered:
+		v.asking = false
+		if d.Answer == "" {
+			return fmt.Sprintf("  prompt %s: no answer, %s", d.Prompt, d.By)
+		}
+		return fmt.Sprintf("  prompt %s: %s (%s)", d.Prompt, d.Answer, d.By)
 	case *journal.EarlyStop:
 		return fmt.Sprintf("  stop early: %s is broken: %s", d.Objective, d.Rule)
 	case *journal.GuardTripped:

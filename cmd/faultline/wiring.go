@@ -20,6 +20,7 @@ import (
 	"github.com/faultline-go/faultline/engine/plan"
 	"github.com/faultline-go/faultline/engine/run"
 	"github.com/faultline-go/faultline/engine/scenario"
+	"github.com/faultline-go/faultline/experiments"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -103,6 +104,7 @@ func (g *global) loadOptions(ctx context.Context, v variables, h *host.Host) (sc
 		Vars: map[string]string{}, VarFiles: v.varFiles, Recorded: v.recorded, Environ: g.process.lookupenv,
 		Describe:     func(name string) (*schema.Description, error) { return h.Describe(ctx, name) },
 		CheckVersion: host.CheckVersion,
+		Catalog:      experiments.FS(),
 	}
 	for _, text := range v.vars {
 		name, value, ok := strings.Cut(text, "=")
@@ -210,12 +212,12 @@ func everything(s *scenario.Scenario) map[string]bool {
 }
 
 // build plans.
-func build(ctx context.Context, s *scenario.Scenario, c *crew, seed int64, policy *plan.Policy) (*plan.Plan, error) {
+func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed int64, policy *plan.Policy) (*plan.Plan, error) {
 	workdir, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy})
+	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn})
 	var problems plan.Problems
 	if err != nil && !errors.As(err, &problems) { // each problem says what it is about
 		err = fmt.Errorf("plan: %w", err)

@@ -133,6 +133,7 @@ const (
 	Completed      Ending = "completed"
 	BaselineFailed Ending = "baseline_failed" // the gate: nothing was injected
 	NoTargets      Ending = "no_targets"      // on_empty = "skip"
+	NotDue         Ending = "not_due"         // it happens by chance, and not this time
 	StoppedEarly   Ending = "stopped_early"   // an objective was proven broken; see stop.early
 	EndedAborted   Ending = "aborted"         // see run.aborted
 	EndedErrored   Ending = "errored"
@@ -255,7 +256,7 @@ const (
 // already_gone, or a foreign change that still bites, is residue.
 type FaultReverted struct {
 	ID      string          `json:"id"`
-	Cause   string          `json:"cause"` // duration, target, early_stop, abort, error, lease, recover
+	Cause   string          `json:"cause"` // duration, step, target, early_stop, abort, error, lease, recover
 	Targets []TargetOutcome `json:"targets"`
 }
 
@@ -293,6 +294,24 @@ type ActionDone struct {
 	Took       time.Duration `json:"took_ns"`
 	Detail     string        `json:"detail,omitempty"`
 	Error      string        `json:"error,omitempty"`
+}
+
+// PromptAsked says that the time line waits at a hold point.
+type PromptAsked struct {
+	Experiment string        `json:"experiment"`
+	Prompt     string        `json:"prompt"`
+	Question   string        `json:"question"`
+	Default    string        `json:"default"` // the answer when nobody gives one
+	Timeout    time.Duration `json:"timeout_ns,omitempty"`
+}
+
+// PromptAnswered says how a hold point was left: continue, or stop, which ends the run.
+type PromptAnswered struct {
+	Experiment string        `json:"experiment"`
+	Prompt     string        `json:"prompt"`
+	Answer     string        `json:"answer"` // empty: the run stopped before there was one
+	By         string        `json:"by"`     // a person, or what took the default in place of one
+	Took       time.Duration `json:"took_ns"`
 }
 
 // GuardTripped says that a guard asked for the run to stop.
@@ -363,6 +382,8 @@ func (*FaultObserved) EventType() string     { return "fault.observed" }
 func (*FaultReverted) EventType() string     { return "fault.reverted" }
 func (*Residue) EventType() string           { return "residue" }
 func (*ActionDone) EventType() string        { return "action.done" }
+func (*PromptAsked) EventType() string       { return "prompt.asked" }
+func (*PromptAnswered) EventType() string    { return "prompt.answered" }
 func (*GuardTripped) EventType() string      { return "guard.tripped" }
 func (*EarlyStop) EventType() string         { return "stop.early" }
 func (*Aborted) EventType() string           { return "run.aborted" }
@@ -377,7 +398,7 @@ func newData(typ string) (Data, error) {
 	for _, d := range []Data{
 		&RunStarted{}, &ExperimentStarted{}, &PhaseStarted{}, &ExperimentEnded{}, &Samples{},
 		&FaultIntent{}, &FaultActive{}, &FaultFailed{}, &FaultAmbiguous{}, &FaultObserved{},
-		&FaultReverted{}, &Residue{}, &ActionDone{}, &GuardTripped{}, &EarlyStop{}, &Aborted{},
+		&FaultReverted{}, &Residue{}, &ActionDone{}, &PromptAsked{}, &PromptAnswered{}, &GuardTripped{}, &EarlyStop{}, &Aborted{},
 		&Mark{}, &Warning{}, &Takeover{}, &RunEnded{},
 	} {
 		if d.EventType() == typ {

@@ -19,14 +19,14 @@ const (
 // because a run that did not work as planned cannot be trusted to have shown what
 // it seems to show; a proven broken comes before a later abort.
 var standing = map[Verdict]int{
-	Held: 0, Inconclusive: 1, NotExercised: 2, NotStarted: 3, Aborted: 4, Broken: 5, Errored: 6, Residue: 7,
+	NotDue: -1, Held: 0, Inconclusive: 1, NotExercised: 2, NotStarted: 3, Aborted: 4, Broken: 5, Errored: 6, Residue: 7,
 }
 
 // ExitCode is the exit code that goes with a verdict. Lenient lets inconclusive
 // and not_exercised pass; never not_started, where nothing was tried at all.
 func (v Verdict) ExitCode(lenient bool) int {
 	switch v {
-	case Held:
+	case Held, NotDue: // a day without a turn is a normal day
 		return ExitHeld
 	case Broken:
 		return ExitBroken
@@ -50,8 +50,11 @@ func (r *Result) Exit(lenient bool) int { return r.Verdict.ExitCode(lenient) }
 
 // worst is the verdict that decides among several; held when there is none.
 func worst(vs ...Verdict) Verdict {
-	w := Held
-	for _, v := range vs {
+	if len(vs) == 0 {
+		return Held
+	}
+	w := vs[0]
+	for _, v := range vs[1:] {
 		if standing[v] > standing[w] {
 			w = v
 		}

@@ -14,7 +14,7 @@ func (f *Folder) judge(x *experimentLog) Experiment {
 	j.check = len(x.spec.Faults) == 0 && len(j.faults) == 0
 	j.e = Experiment{
 		Name: x.spec.Name, Hypothesis: x.spec.Hypothesis, Expect: x.spec.Expect, Check: j.check,
-		Started: moment(x.started), EarlyStop: x.stop, Actions: x.actions,
+		Started: moment(x.started), EarlyStop: x.stop, Actions: x.actions, Prompts: x.prompts,
 	}
 	until := f.last.Add(time.Microsecond) // the last event still belongs to what it ends
 	if x.end != nil {
@@ -313,6 +313,8 @@ func (j *judging) ending() {
 		j.reason(NotStarted, "", "", "it was not run: %s", orElse(why, "the run had stopped before"))
 	case journal.NoTargets:
 		j.reason(NotExercised, "", "", "%s", orElse(why, "there was no target to inject a fault into"))
+	case journal.NotDue:
+		j.reason(NotDue, "", "", "%s", orElse(why, "it was not due"))
 	case journal.EndedAborted:
 		v := Aborted
 		if a := j.f.abort; a != nil {

@@ -44,6 +44,17 @@ type experimentLog struct {
 	end     *journal.ExperimentEnded
 	stop    *EarlyStop
 	actions []Action
+	prompts []Prompt
+}
+
+// answer takes in how the latest hold point of a name was left.
+func (x *experimentLog) answer(d *journal.PromptAnswered) {
+	for i := len(x.prompts) - 1; i >= 0; i-- {
+		if p := &x.prompts[i]; p.Name == d.Prompt {
+			p.Answer, p.By, p.Took = d.Answer, d.By, d.Took.Seconds()
+			return
+		}
+	}
 }
 
 // NewFolder is a Folder without any events.
@@ -114,6 +125,11 @@ func (f *Folder) Add(e journal.Event) {
 	case *journal.ActionDone:
 		x := f.experiment(d.Experiment)
 		x.actions = append(x.actions, Action{Name: d.Action, At: e.Time.UTC(), Took: d.Took.Seconds(), Detail: d.Detail, Error: d.Error})
+	case *journal.PromptAsked:
+		x := f.experiment(d.Experiment)
+		x.prompts = append(x.prompts, Prompt{Name: d.Prompt, At: e.Time.UTC(), Question: d.Question})
+	case *journal.PromptAnswered:
+		f.experiment(d.Experiment).answer(d)
 	case *journal.RunEnded:
 		// The last one counts: recover ends a run that has not ended itself.
 		f.ended, f.endedAt = d, e.Time

@@ -78,6 +78,7 @@ type Experiment struct {
 	Times      Times             `json:"times"`
 	EarlyStop  *EarlyStop        `json:"early_stop,omitempty"`
 	Actions    []Action          `json:"actions,omitempty"`
+	Prompts    []Prompt          `json:"prompts,omitempty"`
 }
 
 // PhaseSpan is when a phase was: from inclusive, to exclusive.
@@ -188,6 +189,16 @@ type EarlyStop struct {
 	Bad       int       `json:"bad"`
 	Critical  int       `json:"critical,omitempty"`
 	Rule      string    `json:"rule"`
+}
+
+// Prompt is a hold point, and how it was left.
+type Prompt struct {
+	Name     string    `json:"name"`
+	At       time.Time `json:"at"` // when it was asked
+	Question string    `json:"question"`
+	Answer   string    `json:"answer,omitempty"` // empty: there was none
+	By       string    `json:"by,omitempty"`
+	Took     float64   `json:"took_s"`
 }
 
 // Action is one action that was done.

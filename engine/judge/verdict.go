@@ -18,6 +18,7 @@ const (
 	Broken       Verdict = "broken"
 	Inconclusive Verdict = "inconclusive"
 	NotExercised Verdict = "not_exercised" // the fault had no effect, or no target
+	NotDue       Verdict = "not_due"       // it happens by chance, and not this time: nothing to see
 	NotStarted   Verdict = "not_started"   // the baseline gate failed: nothing was injected
 	Aborted      Verdict = "aborted"
 	Errored      Verdict = "errored"

@@ -37,8 +37,12 @@ type Planner interface {
 type Options struct {
 	Seed      int64 // used when the scenario sets none
 	GitCommit string
-	Workdir   string  // what the scenario's source is relative to
-	Policy    *Policy // nil: none
+	Workdir   string    // what the scenario's source is relative to
+	Policy    *Policy   // nil: none
+	Now       time.Time // what chances are drawn for; zero: the current time
+	// LastTurn asks a ledger, in a folder or that of the state, for the latest turn of
+	// a group; nil: there was none. It is needed where an experiment happens by chance.
+	LastTurn func(folder, group string) (*Turn, error)
 }
 
 // Deadlines of the calls to plugins.
@@ -73,7 +77,11 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 		p.Seed = *s.Seed
 	}
 	for _, f := range s.Files {
-		p.Files = append(p.Files, File{Path: filepath.Base(f.Path), SHA256: f.SHA256})
+		name := f.Name
+		if name == "" {
+			name = filepath.Base(f.Path)
+		}
+		p.Files = append(p.Files, File{Path: name, SHA256: f.SHA256})
 	}
 	if err := p.addPlugins(s, plugins); err != nil {
 		return nil, err
@@ -82,7 +90,11 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	var problems Problems
 	p.Limits = limitsOf(s.Limits, o.Policy)
 	problems = append(problems, o.Policy.check(s)...)
-	sets, err := discover(ctx, s, plugins, p.Seed, &problems)
+	chances, err := draw(s, o)
+	if err != nil {
+		return nil, err
+	}
+	sets, err := discover(ctx, s, plugins, p.Seed, chances, &problems)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +103,9 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 		if err != nil {
 			return nil, err
 		}
+		if c := chances[e.Name]; c != nil {
+			x.Chance, x.NotDue = c.chance, c.notDue
+		}
 		p.Experiments = append(p.Experiments, *x)
 	}
 	if len(problems) > 0 {
@@ -98,6 +113,9 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	}
 	for i := range p.Experiments {
 		x := &p.Experiments[i]
+		if x.NotDue != "" {
+			continue
+		}
 		pos := positions(s.Experiments[i])
 		if err := prepare(ctx, x, plugins, pos, &problems); err != nil {
 			return nil, err
@@ -154,13 +172,22 @@ func (p *Plan) addProbesAndGuards(s *scenario.Scenario) {
 }
 
 // discover asks for the candidates of every target block that a fault uses, all at
-// once, and picks.
-func discover(ctx context.Context, s *scenario.Scenario, plugins Plugins, seed int64, problems *Problems) (map[string]targetSet, error) {
+// once, and picks. What an experiment that is not due would hit is left alone; what one
+// that is due by chance hits is picked anew every day.
+func discover(ctx context.Context, s *scenario.Scenario, plugins Plugins, seed int64, chances map[string]*drawn, problems *Problems) (map[string]targetSet, error) {
 	used := map[string]bool{}
+	seeds := map[string]int64{}
 	for _, e := range s.Experiments {
+		c := chances[e.Name]
+		if c != nil && c.notDue != "" {
+			continue
+		}
 		for _, step := range e.Steps {
 			if step.Target != nil {
 				used[step.Target.Name] = true
+				if c != nil {
+					seeds[step.Target.Name] = int64(nameHash(c.chance.Day))
+				}
 			}
 		}
 	}
@@ -192,7 +219,7 @@ func discover(ctx context.Context, s *scenario.Scenario, plugins Plugins, seed i
 		if !used[t.Name] {
 			continue
 		}
-		passed, picked, err := choose(t, seed, found[i])
+		passed, picked, err := choose(t, seed^seeds[t.Name], found[i])
 		set := targetSet{passed: passed, picked: picked, zones: map[string]string{}}
 		for _, c := range passed {
 			set.zones[c.ID] = attribute(c, ZoneAttribute)
@@ -211,7 +238,7 @@ func discover(ctx context.Context, s *scenario.Scenario, plugins Plugins, seed i
 }
 
 func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins Plugins, problems *Problems) (*Experiment, error) {
-	x := &Experiment{DependsOn: e.DependsOn, Spec: journal.ExperimentSpec{
+	x := &Experiment{DependsOn: e.DependsOn, Source: e.Source, Spec: journal.ExperimentSpec{
 		Name: e.Name, Hypothesis: e.Hypothesis, Expect: journal.Expect(e.Expect),
 		Baseline: e.Baseline, Observe: e.Observe, RecoverWithin: e.RecoverWithin,
 	}}
@@ -236,8 +263,7 @@ func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins 
 		}
 		x.Steps = append(x.Steps, *step)
 	}
-	end, err := layOut(x.Steps)
-	if err != nil {
+	if err := layOut(x.Steps); err != nil {
 		problems.add(e.Pos, fmt.Sprintf("experiment %s: %v", e.Name, err), "")
 	}
 	first, last := underFault(x.Steps)
@@ -253,7 +279,8 @@ func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins 
 		x.Spec.Observe = observeFor(x.Spec)
 	}
 	x.Needs = judge.NeedsOfExperiment(x.Spec)
-	x.lasts = x.Spec.Baseline + max(end, last+x.Spec.Observe)
+	end, lastFault := longest(x.Steps)
+	x.lasts = x.Spec.Baseline + max(end, lastFault+x.Spec.Observe)
 	if len(x.Spec.Faults) == 0 {
 		x.lasts = max(end, x.Spec.Observe) // a check has no baseline
 	}
@@ -264,6 +291,10 @@ func buildStep(s *scenario.Step, sets map[string]targetSet, plugins Plugins) (*S
 	step := &Step{
 		Kind: s.Kind, Name: s.Name, Type: s.Type, Plugin: s.Plugin, Offset: s.Start, After: s.After,
 		Duration: s.Duration, Timeout: s.Timeout, Config: s.Config.Redacted, Full: s.Config.Full,
+		EndsAfter: s.EndsAfter,
+	}
+	if s.Kind == scenario.PromptStep {
+		step.Prompt = &Prompt{Question: s.Prompt.Question, Default: s.Prompt.Default}
 	}
 	if s.Kind != scenario.FaultStep {
 		step.Duration = 0

@@ -76,7 +76,7 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := &Experiment{Steps: c.steps}
-			if _, err := layOut(e.Steps); err != nil {
+			if err := layOut(e.Steps); err != nil {
 				t.Fatal(err)
 			}
 			ps := checkLimits(c.limits, e, map[string]targetSet{"lamp.all": {passed: c.set}}, func(s string) string { return "day.hcl:" + s })

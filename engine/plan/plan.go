@@ -83,6 +83,12 @@ type Experiment struct {
 	DependsOn []string `json:"depends_on,omitempty"`
 	// Skip says why nothing will be exercised: on_empty = "skip" and no target.
 	Skip string `json:"skip,omitempty"`
+	// Source is where its steps come from: "catalog:chaos-monkey".
+	Source string `json:"source,omitempty"`
+	// Chance is what the day's draw says of an experiment that happens by chance.
+	Chance *Chance `json:"chance,omitempty"`
+	// NotDue says why it does not happen this time: its chance did not fall on it.
+	NotDue string `json:"not_due,omitempty"`
 
 	Objectives []Objective `json:"-"` // in the order of Spec.Objectives
 
@@ -96,7 +102,7 @@ type Objective struct {
 	Good  scenario.Predicate
 }
 
-// Step is a fault or an action at its place on the time line. Times count from the
+// Step is a fault, an action or a prompt at its place on the time line. Times count from the
 // moment at which the experiment's baseline has passed.
 type Step struct {
 	Kind     scenario.StepKind `json:"kind"`
@@ -107,7 +113,7 @@ type Step struct {
 	After    []string          `json:"after,omitempty"`
 	Start    time.Duration     `json:"start_ns"` // as planned: Offset on top of the ends of After
 	Duration time.Duration     `json:"duration_ns"`
-	Timeout  time.Duration     `json:"timeout_ns,omitempty"` // of an action
+	Timeout  time.Duration     `json:"timeout_ns,omitempty"` // of an action or a prompt
 	Lease    time.Duration     `json:"lease_ns,omitempty"`
 	Config   json.RawMessage   `json:"config"` // redacted
 
@@ -120,9 +126,22 @@ type Step struct {
 	Settle             time.Duration        `json:"settle_ns,omitempty"`
 	RevertBudget       time.Duration        `json:"revert_budget_ns,omitempty"` // targets ÷ concurrency × time a target
 	AcceptIrreversible bool                 `json:"accept_irreversible,omitempty"`
+	// EndsAfter are steps: when they are over, the fault is put back before its Duration.
+	EndsAfter []string `json:"ends_after,omitempty"`
+
+	// What only prompts have.
+	Prompt *Prompt `json:"prompt,omitempty"`
 
 	ZoneOf map[string]string `json:"-"` // by id, of everything that the target block discovered
 	Full   json.RawMessage   `json:"-"`
+
+	end time.Duration // as planned: no prompt takes time
+}
+
+// Prompt is a hold point.
+type Prompt struct {
+	Question string `json:"question"`
+	Default  string `json:"default"` // continue or stop
 }
 
 // Target is a target that was picked. Its identity is the logical one, so that a
@@ -226,6 +245,17 @@ func (p *Plan) Faults() int {
 	return n
 }
 
+// chanceDrift says how the chance of an experiment has changed.
+func chanceDrift(saved, now *Experiment) string {
+	words := func(e *Experiment) string {
+		if e.NotDue == "" {
+			return "due"
+		}
+		return e.NotDue
+	}
+	return fmt.Sprintf("experiment %s was %s; now it is %s", now.Spec.Name, words(saved), words(now))
+}
+
 // Drift says in one sentence how a plan that was made again differs from the saved
 // one; empty when it does not.
 func Drift(saved, now *Plan) string {
@@ -248,6 +278,9 @@ func Drift(saved, now *Plan) string {
 		return "file " + path + " is gone"
 	}
 	for i, e := range now.Experiments {
+		if i < len(saved.Experiments) && saved.Experiments[i].NotDue != e.NotDue {
+			return chanceDrift(&saved.Experiments[i], &e)
+		}
 		for j, s := range e.Steps {
 			if i >= len(saved.Experiments) || j >= len(saved.Experiments[i].Steps) {
 				break

@@ -109,7 +109,16 @@ func (p *printer) experiment(e *Experiment) {
 		title += ": " + e.Spec.Hypothesis
 	}
 	p.fill("", "  ", title)
+	if e.Source != "" {
+		p.fill("  ", "    ", "from "+e.Source)
+	}
+	if c := e.Chance; c != nil {
+		p.fill("  ", "    ", c.words())
+	}
 	switch {
+	case e.NotDue != "":
+		p.fill("  ", "    ", "is left out: "+e.NotDue)
+		return
 	case e.Skip != "":
 		p.fill("  ", "    ", "is left out: "+e.Skip)
 		return
@@ -154,15 +163,19 @@ func (p *printer) steps(steps []Step) {
 	}
 	for i := range steps {
 		s, row := &steps[i], rows[i+1]
-		text := "+" + round(s.Start) + " " + s.Name
+		text := "+" + round(s.Start) + " " + row[1]
 		if len(s.After) > 0 {
 			text += " after " + strings.Join(s.After, ", ")
 		}
-		if s.Kind == scenario.ActionStep {
+		switch s.Kind {
+		case scenario.ActionStep:
 			p.fill("  ", "    ", text)
 			continue
+		case scenario.PromptStep:
+			p.fill("  ", "    ", text+": "+s.Prompt.Question)
+			continue
 		}
-		p.fill("  ", "    ", fmt.Sprintf("%s, for %s on %s", text, row[3], row[2]))
+		p.fill("  ", "    ", fmt.Sprintf("%s, %s on %s", text, lasting(s), row[2]))
 		p.fill("    ", "    ", fmt.Sprintf("put back within %s; if all of us die: %s", row[4], row[5]))
 	}
 }
@@ -172,11 +185,41 @@ func stepRow(s *Step) []string {
 	if len(s.After) > 0 {
 		at += " after " + strings.Join(s.After, ", ")
 	}
-	if s.Kind == scenario.ActionStep {
+	switch s.Kind {
+	case scenario.ActionStep:
 		return []string{at, s.Name, "-", "-", "-", "-"}
+	case scenario.PromptStep:
+		wait := "the answer"
+		if s.Timeout > 0 {
+			wait += " or " + round(s.Timeout)
+		}
+		return []string{at, "prompt " + s.Name, "-", wait, "-", "-"}
 	}
 	targets := fmt.Sprintf("%s (%d of %d)", strings.Join(s.TargetNames(), ", "), len(s.Targets), s.Discovered)
-	return []string{at, s.Name, targets, round(s.Duration), round(s.RevertBudget), promise(s)}
+	return []string{at, s.Name, targets, strings.TrimPrefix(lasting(s), "for "), round(s.RevertBudget), promise(s)}
+}
+
+// lasting says how long a fault is on.
+func lasting(s *Step) string {
+	if len(s.EndsAfter) > 0 {
+		return "until " + strings.Join(s.EndsAfter, ", ") + ", at most " + round(s.Duration)
+	}
+	return "for " + round(s.Duration)
+}
+
+// words says a chance.
+func (c *Chance) words() string {
+	text := fmt.Sprintf("happens by chance, 1 in %g on a work day (%s), at least %d apart", c.MeanDays, c.Hours, c.MinDays)
+	if c.Last != "" {
+		text += ", last on " + c.Last
+	}
+	if c.Drawn {
+		text += fmt.Sprintf("; drawn for %s", c.Day)
+		if c.At != "" {
+			text += ", from " + c.At + " on"
+		}
+	}
+	return text
 }
 
 // promise says who ends a fault when engine, plugin and guardian are all dead.

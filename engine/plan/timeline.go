@@ -8,8 +8,8 @@ import (
 	"github.com/faultline-go/faultline/engine/scenario"
 )
 
-// underFault is when the first fault of a time line starts and the last one ends; the
-// time between is under fault, gaps included.
+// underFault is when the first fault of a time line starts and the last one ends, as
+// laid out; the time between is under fault, gaps included.
 func underFault(steps []Step) (first, last time.Duration) {
 	none := true
 	for _, s := range steps {
@@ -19,15 +19,51 @@ func underFault(steps []Step) (first, last time.Duration) {
 		if none || s.Start < first {
 			first = s.Start
 		}
-		last, none = max(last, s.Start+s.Duration), false
+		last, none = max(last, s.end), false
 	}
 	return first, last
 }
 
 // layOut gives every step its planned start, from its offset and the ends of the
-// steps that it comes after, and returns the end of the last one. What a fault
-// takes to revert comes on top when it runs, and is not planned.
-func layOut(steps []Step) (end time.Duration, err error) {
+// steps that it comes after, and its end. What a fault takes to revert comes on top
+// when it runs, and is not planned; nor is how long a prompt waits for its answer.
+func layOut(steps []Step) error {
+	return lay(steps, func(s *Step, done map[string]time.Duration) time.Duration {
+		end := s.Start + s.Duration
+		if len(s.EndsAfter) == 0 {
+			return end
+		}
+		over := s.Start
+		for _, name := range s.EndsAfter {
+			over = max(over, done[name])
+		}
+		return min(end, over)
+	})
+}
+
+// longest is when a time line ends, and when its last fault does, if every prompt waits
+// for its timeout, and every fault stays for its duration.
+func longest(steps []Step) (end, fault time.Duration) {
+	slow := slices.Clone(steps)
+	err := lay(slow, func(s *Step, _ map[string]time.Duration) time.Duration {
+		if s.Kind == scenario.PromptStep {
+			return s.Start + s.Timeout
+		}
+		return s.Start + s.Duration
+	})
+	if err != nil {
+		return 0, 0 // layOut has said it
+	}
+	for _, s := range slow {
+		end = max(end, s.end)
+	}
+	_, fault = underFault(slow)
+	return end, fault
+}
+
+// lay walks a time line in the order that its steps make; endOf says when one is over
+// whose start is known, and so are the ends of those before.
+func lay(steps []Step, endOf func(s *Step, done map[string]time.Duration) time.Duration) error {
 	done := map[string]time.Duration{}
 	for len(done) < len(steps) {
 		progress := false
@@ -42,19 +78,23 @@ func layOut(steps []Step) (end time.Duration, err error) {
 				ready = ready && ok
 				from = max(from, e)
 			}
+			for _, name := range s.EndsAfter {
+				_, ok := done[name]
+				ready = ready && ok
+			}
 			if !ready {
 				continue
 			}
 			s.Start = from + s.Offset
-			done[s.Name] = s.Start + s.Duration
-			end = max(end, s.Start+s.Duration)
+			s.end = endOf(s, done)
+			done[s.Name] = s.end
 			progress = true
 		}
 		if !progress {
-			return 0, fmt.Errorf("the steps wait for each other in a circle by `after`")
+			return fmt.Errorf("the steps wait for each other in a circle by `after` or `ends_after`")
 		}
 	}
-	return end, nil
+	return nil
 }
 
 // overlap says whether two steps may be on at the same time: their planned times

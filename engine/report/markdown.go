@@ -65,6 +65,9 @@ func markdownExperiment(b *strings.Builder, e *judge.Experiment) {
 	for _, a := range e.Actions {
 		items = append(items, a.Name+": "+actionText(a))
 	}
+	for _, x := range e.Prompts {
+		items = append(items, "prompt "+x.Name+": "+promptText(x))
+	}
 	for _, g := range []grid{objectivesGrid(e), faultsGrid(e), timesGrid(e), latencyGrid(e)} {
 		markdownGrid(b, g)
 	}

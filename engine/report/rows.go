@@ -176,6 +176,8 @@ func cause(c string) string {
 		return "after " + c
 	case "lease":
 		return "as its lease ran out"
+	case "step":
+		return "as a step was over"
 	}
 	return ""
 }
@@ -263,6 +265,13 @@ func actionText(a judge.Action) string {
 		text = "failed: " + a.Error
 	}
 	return fmt.Sprintf("%s (%s)", text, length(a.Took))
+}
+
+func promptText(p judge.Prompt) string {
+	if p.Answer == "" {
+		return fmt.Sprintf("%s There was no answer (%s)", p.Question, length(p.Took))
+	}
+	return fmt.Sprintf("%s %s, by %s (%s)", p.Question, p.Answer, p.By, length(p.Took))
 }
 
 func markText(m judge.Mark) string {

@@ -56,7 +56,7 @@ func Sentence(e *judge.Experiment) string {
 		s = fmt.Sprintf("It is open whether %s %s: %s", subject(e), ability(e), why(e))
 	case judge.NotExercised:
 		s = notExercisedSentence(e)
-	case judge.NotStarted:
+	case judge.NotStarted, judge.NotDue:
 		s = capital(why(e))
 	case judge.Aborted:
 		s = fmt.Sprintf("Ended before it could show a result: %s", why(e))

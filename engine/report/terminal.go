@@ -94,6 +94,9 @@ func (p *page) experiment(e *judge.Experiment) {
 	for _, a := range e.Actions {
 		p.item(a.Name, actionText(a))
 	}
+	for _, x := range e.Prompts {
+		p.item("prompt "+x.Name, promptText(x))
+	}
 }
 
 func (p *page) residue(r *judge.Result) {

@@ -152,6 +152,10 @@ func inWords(data journal.Data) string {
 			text += " error: " + e.Error
 		}
 		return text
+	case *journal.PromptAsked:
+		return fmt.Sprintf("prompt %s: %s [%s]", e.Prompt, e.Question, e.Default)
+	case *journal.PromptAnswered:
+		return fmt.Sprintf("prompt %s: %q by %s after %s", e.Prompt, e.Answer, e.By, e.Took.Round(time.Millisecond))
 	case *journal.ActionDone:
 		return strings.TrimSuffix(fmt.Sprintf("action %s done after %s: %s", e.Action, e.Took.Round(time.Millisecond), e.Error), ": ")
 	case *journal.GuardTripped:

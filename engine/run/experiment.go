@@ -41,6 +41,7 @@ type experiment struct {
 	early    *journal.EarlyStop // a hypothesis was proven broken: end the faults
 	problem  string             // the tool or a plugin failed in this experiment
 	gateFail string
+	notDue   string // another run has had the turn of what happens by chance
 }
 
 // sampleMark is a sample as one objective sees it.
@@ -52,8 +53,8 @@ type sampleMark struct {
 // experiment runs one experiment, or says why it does not run.
 func (r *run) experiment(p *plan.Experiment) {
 	name := p.Spec.Name
-	if why := r.notRun(p); why != "" {
-		r.record(&journal.ExperimentEnded{Experiment: name, Ending: journal.NotRun, Reason: why})
+	if why, ending := r.notRun(p); why != "" {
+		r.record(&journal.ExperimentEnded{Experiment: name, Ending: ending, Reason: why})
 		return
 	}
 	x := newExperiment(p)
@@ -105,30 +106,39 @@ func (x *experiment) fails(format string, args ...any) {
 	}
 }
 
-// notRun says why an experiment is left out: the run stops, or an experiment that
-// it depends on did not hold.
-func (r *run) notRun(p *plan.Experiment) string {
+// notRun says why an experiment is left out, and how it ends so: the run stops, it is
+// not due, or an experiment that it depends on did not hold.
+func (r *run) notRun(p *plan.Experiment) (string, journal.Ending) {
 	if r.stopped != nil {
-		return "the run had stopped: " + r.stopped.reason
+		return "the run had stopped: " + r.stopped.reason, journal.NotRun
 	}
 	result := r.folder.Result()
 	if len(result.Residue) > 0 {
-		return "an earlier experiment left something broken: " + result.Residue[0].Target
+		return "an earlier experiment left something broken: " + result.Residue[0].Target, journal.NotRun
+	}
+	if p.NotDue != "" {
+		return p.NotDue, journal.NotDue
 	}
 	for _, name := range p.DependsOn {
 		for _, e := range result.Experiments {
-			if e.Name == name && e.Verdict != judge.Held {
-				return fmt.Sprintf("it depends on %s, which was %s", name, e.Verdict)
+			switch {
+			case e.Name != name || e.Verdict == judge.Held:
+			case e.Verdict == judge.NotDue:
+				return fmt.Sprintf("not due: it depends on %s, which was not due", name), journal.NotDue
+			default:
+				return fmt.Sprintf("it depends on %s, which was %s", name, e.Verdict), journal.NotRun
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
 func (r *run) reason(x *experiment, e journal.Ending) string {
 	switch e {
 	case journal.BaselineFailed:
 		return x.gateFail
+	case journal.NotDue:
+		return x.notDue
 	case journal.StoppedEarly:
 		return x.early.Rule
 	case journal.EndedErrored:
@@ -146,6 +156,9 @@ func (r *run) reason(x *experiment, e journal.Ending) string {
 // check runs an experiment without faults: its time line of actions, judged while
 // it observes.
 func (r *run) check(x *experiment) journal.Ending {
+	if !r.takeTurn(x) {
+		return r.ending(x)
+	}
 	r.enter(x, journal.During)
 	x.injectedAt = x.began
 	end := x.began.Add(x.plan.Spec.Observe)
@@ -162,7 +175,7 @@ func (r *run) check(x *experiment) journal.Ending {
 
 // exercise runs an experiment with faults: baseline, time line, after.
 func (r *run) exercise(x *experiment) journal.Ending {
-	if !r.passBaseline(x) {
+	if !r.passBaseline(x) || !r.takeTurn(x) {
 		return r.ending(x)
 	}
 	r.timeline(x)
@@ -180,6 +193,8 @@ func (r *run) ending(x *experiment) journal.Ending {
 		return journal.EndedAborted
 	case x.gateFail != "":
 		return journal.BaselineFailed
+	case x.notDue != "":
+		return journal.NotDue
 	case x.early != nil:
 		return journal.StoppedEarly
 	default:

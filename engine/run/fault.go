@@ -41,6 +41,7 @@ type fault struct {
 	ended     map[string]bool   // the target came back by itself, or was gone before
 	trouble   map[string]string // why a target could not be measured, as recorded
 	observing bool
+	looked    bool // an observation has come back
 	nextLook  time.Time
 }
 
@@ -78,6 +79,7 @@ func (r *run) injectFailed(x *experiment, s *step, why string) {
 // prepared takes the undo records and makes the intent. A target that has died by
 // itself is left out: a fact, no error.
 func (r *run) prepared(x *experiment, s *step, plugin Plugin, results []wire.Prepared, err error) {
+	r.noticeDeath(s.plan.Plugin, plugin)
 	if r.stopping(x) != "" {
 		s.leaveOut() // nothing was touched, and a call that was told to stop is no failure
 		return
@@ -211,13 +213,14 @@ func (r *run) callInject(x *experiment, s *step, plugin Plugin) {
 	r.start(func() {
 		defer cancel()
 		results, err := plugin.Inject(ctx, q)
-		r.send(func() { r.injected(x, s, results, err) })
+		r.send(func() { r.injected(x, s, plugin, results, err) })
 	})
 }
 
 // injected takes an injection's answer. No answer means that it may be in, and a
 // failed one that it may still take effect.
-func (r *run) injected(x *experiment, s *step, results []wire.Injected, err error) {
+func (r *run) injected(x *experiment, s *step, plugin Plugin, results []wire.Injected, err error) {
+	r.noticeDeath(s.plan.Plugin, plugin)
 	f := s.fault
 	states, failed := f.states(results)
 	now := time.Now()

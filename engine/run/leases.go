@@ -101,16 +101,29 @@ func (r *run) watchPlugin(name string, p Plugin) {
 	r.start(func() {
 		select {
 		case <-p.Done():
-			r.send(func() {
-				why := "it ended"
-				if err := p.Err(); err != nil {
-					why = err.Error()
-				}
-				r.fail(fmt.Sprintf("plugin %s died: %s", name, why))
-			})
+			r.send(func() { r.died(name, p) })
 		case <-r.life.Done():
 		}
 	})
+}
+
+// noticeDeath is for a call's answer: where the plugin has died meanwhile, that is the
+// reason to give, not the answer that did not come.
+func (r *run) noticeDeath(name string, p Plugin) {
+	select {
+	case <-p.Done():
+		r.died(name, p)
+	default:
+	}
+}
+
+// died stops the run for a plugin that is known to be dead.
+func (r *run) died(name string, p Plugin) {
+	why := "it ended"
+	if err := p.Err(); err != nil {
+		why = err.Error()
+	}
+	r.fail(fmt.Sprintf("plugin %s died: %s", name, why))
 }
 
 // outlives says that what has failed is not explained by the plugin's death, which

@@ -24,7 +24,7 @@ func (r *run) observe(s *step) {
 		defer cancel()
 		results, err := plugin.Observe(ctx, q)
 		r.send(func() {
-			f.observing = false
+			f.observing, f.looked = false, true
 			f.nextLook = time.Now().Add(max(lookEvery, lookShare*time.Since(began)))
 			r.observed(s, results, err)
 		})

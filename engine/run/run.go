@@ -22,6 +22,7 @@ import (
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/plan"
+	"github.com/faultline-go/faultline/engine/scenario"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -83,6 +84,11 @@ type Options struct {
 	// Progress sees every batch of samples at once, before it is journalled. It runs
 	// on the owner's goroutine and must be quick. May be nil.
 	Progress func(Progress)
+	// Ask puts a prompt to whoever answers, until ctx ends. nil: the default is taken.
+	Ask func(ctx context.Context, q Question) (Answer, error)
+	// Turn writes down that an experiment that happens by chance has its turn now; its
+	// error is NotDue where another run had it. It is needed for a plan with chances.
+	Turn func(ctx context.Context, e *plan.Experiment) error
 	// Patience is how long a failing revert is tried again, on top of its own
 	// budget; 0: DefaultPatience.
 	Patience time.Duration
@@ -200,7 +206,13 @@ func (r *run) complete() error {
 		missing = append(missing, need(p.Plugin, "probe "+p.Name))
 	}
 	for _, e := range r.Plan.Experiments {
+		if e.Chance != nil && e.NotDue == "" && r.Turn == nil {
+			missing = append(missing, fmt.Errorf("experiment %s happens by chance, and nobody keeps the ledger of its turns", e.Spec.Name))
+		}
 		for _, s := range e.Steps {
+			if s.Kind == scenario.PromptStep {
+				continue
+			}
 			missing = append(missing, need(s.Plugin, string(s.Kind)+" "+s.Name))
 		}
 	}

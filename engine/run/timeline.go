@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
@@ -20,13 +21,15 @@ const (
 	done                       // it is over: verified gone, done, or left behind as residue
 )
 
-// step is a fault or an action on the time line.
+// step is a fault, an action or a prompt on the time line.
 type step struct {
 	plan    *plan.Step
 	state   stepState
 	ended   time.Time // when it became done
 	skipped bool      // it never began
 	fault   *fault    // of a fault that has begun
+	asked   time.Time // of a prompt
+	hush    func()    // takes a prompt's question back
 }
 
 // leaveOut ends a step that has not begun.
@@ -115,10 +118,17 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 			return
 		}
 		s.state = busy
-		if s.plan.Kind == scenario.ActionStep {
+		switch s.plan.Kind {
+		case scenario.ActionStep:
 			r.act(x, s)
-		} else {
+		case scenario.PromptStep:
+			r.ask(x, s)
+		default:
 			r.inject(x, s)
+		}
+	case busy:
+		if s.plan.Kind == scenario.PromptStep && r.stopping(x) != "" {
+			r.hushed(x, s)
 		}
 	case active:
 		if why := r.stopping(x); why != "" {
@@ -132,6 +142,8 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 		switch {
 		case f.allEnded():
 			r.revert(x, s, "target")
+		case x.toEnd(s) && f.looked: // what nobody has seen bite is no test
+			r.revert(x, s, "step")
 		case !now.Before(f.until):
 			r.revert(x, s, "duration")
 		default:
@@ -145,6 +157,19 @@ func (r *run) advance(x *experiment, s *step, begin time.Time, at func(time.Time
 			}
 		}
 	}
+}
+
+// toEnd says whether the steps are over that a fault ends after.
+func (x *experiment) toEnd(s *step) bool {
+	if len(s.plan.EndsAfter) == 0 {
+		return false
+	}
+	for _, other := range x.steps {
+		if slices.Contains(s.plan.EndsAfter, other.plan.Name) && other.state != done {
+			return false
+		}
+	}
+	return true
 }
 
 // act performs an action. One that fails makes the experiment something else than

@@ -23,7 +23,7 @@ var topLevel = map[string][]string{
 }
 
 // laterBlocks are in the language but not in this version of faultline.
-var laterBlocks = []string{"slo", "notify", "prompt"}
+var laterBlocks = []string{"slo", "notify"}
 
 // namespace is the set of blocks that one kind of reference can mean.
 type namespace struct {
@@ -115,14 +115,16 @@ func (l *loader) collectBlock(b *hclsyntax.Block, known []string) {
 				return
 			}
 		}
-		hint := l.didYouMean(b.Type, known)
-		if hint == "" {
-			switch b.Type {
-			case "fault", "action":
-				hint = " A step stands inside an experiment block."
-			case "objective":
-				hint = " An objective stands inside a steady_state block."
-			default:
+		hint := ""
+		switch b.Type {
+		case "fault", "action", "prompt":
+			hint = " A step stands inside an experiment block."
+		case "chance":
+			hint = " It stands inside an experiment block."
+		case "objective":
+			hint = " An objective stands inside a steady_state block."
+		default:
+			if hint = l.didYouMean(b.Type, known); hint == "" {
 				hint = " The blocks are " + allOf(sortedKeys(topLevel)) + "."
 			}
 		}

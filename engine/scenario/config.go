@@ -125,7 +125,7 @@ func (d *decoder) body(body *hclsyntax.Body, s schema.Body, at hcl.Range, what s
 		case x.Required:
 			hint := d.missing
 			if x.Doc != "" {
-				hint = " It is " + strings.TrimSuffix(x.Doc, ".") + "." + hint
+				hint = " It is " + trimStop(x.Doc) + "." + hint
 			}
 			d.error(at, "Missing argument", "The argument %q is needed in %s.%s", x.Name, what, hint)
 		}
@@ -179,6 +179,9 @@ func (d *decoder) blocks(body *hclsyntax.Body, s *schema.Block, at hcl.Range, wh
 	}
 	d.write("]")
 }
+
+// trimStop takes the full stop off a sentence, so that it can go on.
+func trimStop(s string) string { return strings.TrimSuffix(s, ".") }
 
 func upperFirst(s string) string {
 	if s == "" {

@@ -123,7 +123,7 @@ func written(name string, text []byte) string {
 	if !bytes.HasPrefix(text, []byte("# alone")) {
 		files = append(files, &source{path: "prelude.hcl", text: []byte(prelude)})
 	}
-	_, d := load(name, files, Options{Describe: describe})
+	_, d := load(name, files, Options{Describe: describe, Catalog: catalog})
 	var b strings.Builder
 	if err := d.Write(&b, 100, false); err != nil {
 		return err.Error()

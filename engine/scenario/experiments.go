@@ -3,7 +3,6 @@ package scenario
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -22,14 +21,7 @@ func (l *loader) loadExperiments() {
 	}
 	var all []*Experiment
 	for _, d := range l.experiments.order {
-		a := l.args(d.block, "an experiment block", l.root)
-		a.only(
-			[]string{"for_each", "hypothesis", "steady_state", "expect", "baseline", "observe", "recover_within", "depends_on", "source", "inputs"},
-			[]string{"fault", "action", "inputs"})
-		a.notYet("source", "inputs")
-		for _, i := range instances[d] {
-			all = append(all, l.loadExperiment(d, i))
-		}
+		all = append(all, l.loadExperimentBlock(d, instances[d])...)
 	}
 	if len(l.experiments.order) == 0 && !l.diags.HasErrors() {
 		l.add(&hcl.Diagnostic{
@@ -45,121 +37,108 @@ func (l *loader) loadExperiments() {
 	l.scenario.Experiments = l.inOrder(all)
 }
 
-func (l *loader) loadExperiment(d *declared, i instance) *Experiment {
-	a := l.args(d.block, "an experiment block", i.ctx)
-	x := &Experiment{
-		Name:          d.nameOf(i),
-		Hypothesis:    a.str("hypothesis", ""),
-		Expect:        a.enum("expect", "tolerate", "tolerate", "recover"),
-		Baseline:      a.duration("baseline", DefaultBaseline, 0, 0),
-		Observe:       a.duration("observe", 0, 0, 0),
-		RecoverWithin: a.duration("recover_within", DefaultRecover, 0, 0),
-		Pos:           place(d.block.TypeRange),
+// headArguments are those of every experiment of a scenario.
+var headArguments = []string{"for_each", "hypothesis", "steady_state", "expect", "baseline", "observe", "recover_within", "depends_on", "source", "inputs"}
+
+// loadExperimentBlock reads one block into an experiment an instance. Its steps stand in
+// it, or come from a source.
+func (l *loader) loadExperimentBlock(d *declared, instances []instance) []*Experiment {
+	source := d.block.Body.Attributes["source"]
+	what, blocks := "an experiment block", []string{"fault", "action", "prompt", "chance"}
+	if source != nil {
+		what = "an experiment block with a source"
 	}
-	source := d.block.Body.Attributes["source"] != nil
-	if !source && a.require("steady_state", "steady_state = ["+l.steady.example()+"]") {
-		refs, _ := l.many(d.block.Body.Attributes["steady_state"].Expr, i.ctx, l.steady)
-		seen := map[string]bool{}
-		for _, r := range refs {
-			if seen[r.to.name] {
-				l.error(r.at, "Listed twice", "The steady state %q stands twice in the list. Remove one of them.", r.to.name)
-				continue
-			}
-			seen[r.to.name] = true
-			x.Objectives = append(x.Objectives, l.objectives[r.to.name]...)
-		}
-		if list, ok := d.block.Body.Attributes["steady_state"].Expr.(*hclsyntax.TupleConsExpr); ok && len(list.Exprs) == 0 {
-			l.error(list.Range(), "No steady state", "Without a steady state there is nothing to judge. Write for example [%s].", l.steady.example())
+	a := l.args(d.block, what, l.root)
+	if attr := d.block.Body.Attributes["inputs"]; attr != nil && source == nil {
+		a.error(attr.NameRange, "Inputs without a source", "inputs are those of a source: add source = \"catalog:NAME\", or remove them.")
+	}
+	for _, b := range d.block.Body.Blocks {
+		if source != nil && slices.Contains(blocks, b.Type) {
+			a.error(b.DefRange(), "Two places of steps", "The steps of this experiment come from its source, so it cannot have a %s block of its own. Put it into another experiment, or take a copy of the source with `faultline catalog`.", b.Type)
 		}
 	}
-	if attr := d.block.Body.Attributes["depends_on"]; attr != nil {
-		refs, _ := l.many(attr.Expr, i.ctx, l.experiments)
-		for _, r := range refs {
-			x.DependsOn = append(x.DependsOn, r.to.name) // made into instances by dependencies
-			if r.keyed {
-				x.DependsOn[len(x.DependsOn)-1] = instanceName(r.to.name, r.key)
-			}
+	a.only(headArguments, blocks)
+	var e *entry
+	if source != nil {
+		e = l.sourceOf(source)
+	}
+	var all []*Experiment
+	for _, i := range instances {
+		x := l.loadExperiment(d, i, e)
+		l.steadyStateOf(x, d.block, i.ctx)
+		l.dependsOn(x, d.block, i.ctx)
+		all = append(all, x)
+	}
+	return all
+}
+
+func (l *loader) loadExperiment(d *declared, i instance, e *entry) *Experiment {
+	var x *Experiment
+	switch {
+	case e != nil:
+		x = l.loadUse(d, i, e)
+	default:
+		a := l.args(d.block, "an experiment block", i.ctx)
+		x = l.experimentHead(a, d.nameOf(i), plainHead)
+		if d.block.Body.Attributes["source"] == nil {
+			x.Chance = l.loadChance(a)
+			l.loadSteps(x, d.block, i.ctx)
 		}
 	}
-	l.loadSteps(x, d.block, i.ctx)
+	x.Pos = place(d.block.TypeRange)
+	if x.Chance != nil && x.Chance.Group == "" {
+		x.Chance.Group = l.scenario.Name + "/" + x.Name
+	}
 	return x
 }
 
-// steps are the faults and actions of one experiment while they are read.
-type steps struct {
-	faults, actions *namespace
-	after           map[string]*hclsyntax.Attribute // by name of the instance
-	contexts        map[string]*hcl.EvalContext
-	byName          map[string]*Step
+// plainHead is what an experiment is that says nothing.
+var plainHead = Experiment{Expect: "tolerate", Baseline: DefaultBaseline, RecoverWithin: DefaultRecover}
+
+// experimentHead reads what an experiment says beside its steps.
+func (l *loader) experimentHead(a *args, name string, otherwise Experiment) *Experiment {
+	return &Experiment{
+		Name:          name,
+		Hypothesis:    a.str("hypothesis", otherwise.Hypothesis),
+		Expect:        a.enum("expect", otherwise.Expect, "tolerate", "recover"),
+		Baseline:      a.duration("baseline", otherwise.Baseline, 0, 0),
+		Observe:       a.duration("observe", otherwise.Observe, 0, 0),
+		RecoverWithin: a.duration("recover_within", otherwise.RecoverWithin, 0, 0),
+	}
 }
 
-func (l *loader) loadSteps(x *Experiment, b *hclsyntax.Block, ctx *hcl.EvalContext) {
-	s := &steps{
-		faults:   newNamespace("fault", 2),
-		actions:  newNamespace("action", 2),
-		after:    map[string]*hclsyntax.Attribute{},
-		contexts: map[string]*hcl.EvalContext{},
-		byName:   map[string]*Step{},
+func (l *loader) steadyStateOf(x *Experiment, b *hclsyntax.Block, ctx *hcl.EvalContext) {
+	a := l.args(b, "an experiment block", ctx)
+	if !a.require("steady_state", "steady_state = ["+l.steady.example()+"]") {
+		return
 	}
-	for _, inner := range b.Body.Blocks {
-		space, other := s.faults, s.actions
-		if inner.Type == "action" {
-			space, other = s.actions, s.faults
-		} else if inner.Type != "fault" {
+	attr := b.Body.Attributes["steady_state"]
+	refs, _ := l.many(attr.Expr, ctx, l.steady)
+	seen := map[string]bool{}
+	for _, r := range refs {
+		if seen[r.to.name] {
+			l.error(r.at, "Listed twice", "The steady state %q stands twice in the list. Remove one of them.", r.to.name)
 			continue
 		}
-		if !l.labelled(inner, []string{"TYPE", "NAME"}) {
-			continue
-		}
-		if first := other.all[strings.Join(inner.Labels, ".")]; first != nil {
-			l.error(inner.DefRange(), "Duplicate step", "A step of this name is already declared at %s. Give one of them another name.", place(first.block.DefRange()))
-			continue
-		}
-		d, ok := l.declare(space, inner)
-		if !ok {
-			continue
-		}
-		p := l.offered(inner, inner.Type)
-		if p == nil {
-			d.broken = true
-		}
-		for _, i := range l.forEach(d, ctx) {
-			if p == nil {
-				continue
-			}
-			step := l.loadFault
-			if inner.Type == "action" {
-				step = l.loadAction
-			}
-			made := step(d, i, p.description)
-			if made == nil {
-				d.broken = true
-				continue
-			}
-			s.byName[made.Name] = made
-			if attr := inner.Body.Attributes["after"]; attr != nil {
-				s.after[made.Name], s.contexts[made.Name] = attr, i.ctx
-			}
-			x.Steps = append(x.Steps, made)
-		}
+		seen[r.to.name] = true
+		x.Objectives = append(x.Objectives, l.objectives[r.to.name]...)
 	}
-	for _, step := range x.Steps {
-		if attr := s.after[step.Name]; attr != nil {
-			refs, _ := l.many(attr.Expr, s.contexts[step.Name], s.faults, s.actions)
-			for _, r := range refs {
-				if !r.to.broken {
-					step.After = append(step.After, r.instances()...)
-				}
-			}
+	if list, ok := attr.Expr.(*hclsyntax.TupleConsExpr); ok && len(list.Exprs) == 0 {
+		l.error(list.Range(), "No steady state", "Without a steady state there is nothing to judge. Write for example [%s].", l.steady.example())
+	}
+}
+
+func (l *loader) dependsOn(x *Experiment, b *hclsyntax.Block, ctx *hcl.EvalContext) {
+	attr := b.Body.Attributes["depends_on"]
+	if attr == nil {
+		return
+	}
+	refs, _ := l.many(attr.Expr, ctx, l.experiments)
+	for _, r := range refs {
+		x.DependsOn = append(x.DependsOn, r.to.name) // made into instances by dependencies
+		if r.keyed {
+			x.DependsOn[len(x.DependsOn)-1] = instanceName(r.to.name, r.key)
 		}
-	}
-	names := make([]string, len(x.Steps))
-	needs := map[string][]string{}
-	for i, step := range x.Steps {
-		names[i], needs[step.Name] = step.Name, step.After
-	}
-	if cycle := findCycle(names, needs); cycle != nil {
-		l.error(s.after[cycle[0]].Expr.Range(), "Cycle", "These steps wait for each other: %s. One of them must not.", strings.Join(cycle, " → "))
 	}
 }
 
@@ -177,7 +156,7 @@ func (l *loader) loadFault(d *declared, i instance, plugin *schema.Description) 
 		Duration: a.duration("duration", 0, time.Millisecond, 0),
 		Lease:    a.duration("lease", l.scenario.Lease, MinLease, 0),
 		OnEmpty:  a.enum("on_empty", "", "fail", "skip"),
-		Pos:      place(d.block.TypeRange),
+		Pos:      l.pos(d.block.TypeRange),
 	}
 	s.AcceptIrreversible = a.enum("irreversible", "", "accept") == "accept"
 	a.require("duration", `duration = "20s"`)
@@ -250,7 +229,7 @@ func (l *loader) loadAction(d *declared, i instance, plugin *schema.Description)
 		Plugin:  schema.PluginOf(typ),
 		Start:   a.duration("start", 0, 0, 0),
 		Timeout: a.duration("timeout", DefaultActionTimeout, time.Millisecond, 0),
-		Pos:     place(d.block.TypeRange),
+		Pos:     l.pos(d.block.TypeRange),
 	}
 	dec := decoder{l: l, ctx: i.ctx, what: what, meta: schema.ActionMeta}
 	config, ok := dec.decode(d.block.Body, plugin.Action(typ).Config, header(d.block))

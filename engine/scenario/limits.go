@@ -42,10 +42,17 @@ var clockTimes = regexp.MustCompile(`^([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2})
 func (l *loader) loadWindow(b *hclsyntax.Block) Window {
 	a := l.args(b, "a window block", l.root)
 	a.only([]string{"days", "hours", "zone"}, nil)
-	w := Window{To: 24 * time.Hour, Zone: time.UTC, Pos: place(b.TypeRange)}
+	w := l.windowOf(a)
+	w.Pos = place(b.TypeRange)
+	return w
+}
+
+// windowOf reads days, hours and zone.
+func (l *loader) windowOf(a *args) Window {
+	w := Window{To: 24 * time.Hour, Zone: time.UTC}
 	if v, ok := a.value("days", cty.List(cty.String)); ok {
 		seen := map[time.Weekday]bool{}
-		places, _ := b.Body.Attributes["days"].Expr.(*hclsyntax.TupleConsExpr)
+		places, _ := a.body.Attributes["days"].Expr.(*hclsyntax.TupleConsExpr)
 		for i, e := range v.AsValueSlice() {
 			at := a.rangeOf("days")
 			if places != nil && i < len(places.Exprs) {

@@ -3,6 +3,7 @@ package scenario
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -32,6 +33,9 @@ type Options struct {
 	// CheckVersion says why a plugin does not satisfy a scenario's constraint. Nil:
 	// every version does.
 	CheckVersion func(d *schema.Description, constraint string) error
+	// Catalog has the experiments of `source = "catalog:NAME"`: a folder each, with
+	// *.hcl files. Nil: there is no catalogue.
+	Catalog fs.FS
 }
 
 // Load reads a scenario from a folder (its *.hcl files, in order of name) or from
@@ -78,6 +82,10 @@ type loader struct {
 	objectives map[string][]*Objective // by steady state
 
 	scenario *Scenario
+
+	entries map[string]*entry // by source
+	used    *use              // what the scenario reads this entry for; nil: this is the scenario
+	prefix  string            // of the names of targets, in an entry
 }
 
 // saying is what makes two diagnostics the same: a fault in the body of a block
@@ -88,8 +96,8 @@ type saying struct {
 	summary, detail string
 }
 
-func load(path string, files []*source, opts Options) (*Scenario, *Diagnostics) {
-	l := &loader{
+func newLoader(path string, opts Options) *loader {
+	return &loader{
 		opts:        opts,
 		sources:     map[string]*source{},
 		said:        map[saying]bool{},
@@ -106,8 +114,13 @@ func load(path string, files []*source, opts Options) (*Scenario, *Diagnostics) 
 		probeOf:     map[string]*Probe{},
 		targetOf:    map[string]*Target{},
 		objectives:  map[string][]*Objective{},
+		entries:     map[string]*entry{},
 		scenario:    &Scenario{Source: path, Lease: DefaultLease, Variables: map[string]json.RawMessage{}},
 	}
+}
+
+func load(path string, files []*source, opts Options) (*Scenario, *Diagnostics) {
+	l := newLoader(path, opts)
 	for _, f := range files {
 		l.sources[f.path] = f
 		l.scenario.Files = append(l.scenario.Files, f.file())
@@ -142,6 +155,11 @@ func load(path string, files []*source, opts Options) (*Scenario, *Diagnostics) 
 }
 
 func (l *loader) add(d *hcl.Diagnostic) {
+	if l.used != nil {
+		l.toInput(d)
+		l.used.by.add(d)
+		return
+	}
 	s := saying{summary: d.Summary, detail: d.Detail}
 	if d.Subject != nil {
 		s.file, s.at = d.Subject.Filename, d.Subject.Start.Byte

@@ -13,7 +13,7 @@ import (
 
 // builtin are the plugins of this repository; they are only used to guess what a
 // mistyped name means.
-var builtin = []string{"docker", "exec", "http", "process", "prometheus", "tcp"}
+var builtin = []string{"docker", "exec", "host", "http", "net", "process", "prometheus", "proxy", "tcp"}
 
 // plugin is a plugin that some block needs. Its description is nil when it could
 // not be had, which is reported once.
@@ -149,7 +149,7 @@ func offers(d *schema.Description, kind string) []string {
 func (l *loader) offered(b *hclsyntax.Block, kind string) *plugin {
 	typ := b.Labels[0]
 	name := schema.PluginOf(typ)
-	p := l.plugin(name, b.LabelRanges[0])
+	p := l.plugin(name, l.here(b.LabelRanges[0]))
 	if p.description == nil {
 		return nil
 	}

@@ -29,6 +29,7 @@ func (l *loader) loadTargets() {
 			if t := l.loadTarget(d, i, p.description.Target(d.block.Labels[0])); t != nil {
 				l.scenario.Targets = append(l.scenario.Targets, t)
 				l.targetOf[t.Name] = t
+				t.Name = l.prefix + t.Name
 			}
 		}
 	}
@@ -43,7 +44,7 @@ func (l *loader) loadTarget(d *declared, i instance, kind *schema.Target) *Targe
 		Plugin:  schema.PluginOf(kind.Type),
 		Pick:    Pick{Count: 1},
 		OnEmpty: a.enum("on_empty", "fail", "fail", "skip"),
-		Pos:     place(d.block.TypeRange),
+		Pos:     l.pos(d.block.TypeRange),
 	}
 	match, at := &hclsyntax.Body{}, header(d.block)
 	dec := decoder{l: l, ctx: i.ctx, what: fmt.Sprintf("the match block of a target %q", kind.Type)}
@@ -120,10 +121,18 @@ func (l *loader) loadPick(a *args, kind *schema.Target) Pick {
 			p.GroupBy = l.groupBy(a, kind)
 		}
 	}
-	if many && !a.bad && len(l.blocks["limits"]) == 0 {
-		a.error(a.at, "No limits", "This may pick more than one target, and nothing says how many may be touched at most. Add a block such as: limits { max_targets = 3 }.")
+	if many && !a.bad && !l.limited() {
+		a.error(l.here(a.at), "No limits", "This may pick more than one target, and nothing says how many may be touched at most. Add a block such as: limits { max_targets = 3 }.")
 	}
 	return p
+}
+
+// limited says whether the scenario has limits, good or bad.
+func (l *loader) limited() bool {
+	if l.used != nil {
+		l = l.used.by
+	}
+	return len(l.blocks["limits"]) > 0
 }
 
 // groupBy reads the name of an attribute, or of an entry of one that is a map.

@@ -19,7 +19,7 @@ type Scenario struct {
 	Lease       time.Duration // of faults that set none; DefaultLease unless set
 
 	Source string // the folder or file, as given
-	Files  []File // in order of name
+	Files  []File // in order of name, then those of the sources of experiments
 
 	Plugins     []Plugin // every plugin that some block needs, sorted by name
 	Probes      []*Probe // those that an objective or a guard uses and those that nothing uses, in source order
@@ -44,12 +44,16 @@ const (
 	DefaultInterval   = 1 * time.Second  // of a probe
 	DefaultMinSamples = 30               // of an objective
 	DefaultNoData     = 10 * time.Second // of a guard
+	DefaultMeanDays   = 5                // of a chance
 )
 
 // File is one source file.
 type File struct {
 	Path   string // as found
 	SHA256 string // hex
+	// Name is what a file of an experiment's source is called, wherever it lies:
+	// "catalog:chaos-monkey/chaos-monkey.hcl". Empty for the scenario's own files.
+	Name string
 }
 
 // Plugin is what the scenario wants of one plugin.
@@ -123,7 +127,21 @@ type Experiment struct {
 	RecoverWithin time.Duration
 	DependsOn     []string
 	Steps         []*Step // in source order; an experiment without a fault is a check
+	Source        string  // where its steps come from: "catalog:chaos-monkey"; empty: the scenario
+	Chance        *Chance // nil: it happens in every run
 	Pos           string
+}
+
+// Chance lets an experiment happen now and then: on a work day with the probability
+// 1 ÷ MeanDays, at most once, and never sooner than MinDays work days after the last time.
+type Chance struct {
+	MeanDays float64
+	MinDays  int
+	Window   Window // the work days, and the hours of them
+	Drawn    bool   // at a time of the day that is drawn, too; else at any time in the window
+	Group    string // what the times are counted of, in the ledger
+	Ledger   string // its folder; empty: that of the state
+	Pos      string
 }
 
 // StepKind tells faults from actions.
@@ -132,26 +150,41 @@ type StepKind string
 const (
 	FaultStep  StepKind = "fault"
 	ActionStep StepKind = "action"
+	PromptStep StepKind = "prompt"
 )
 
-// Step is a fault or an action on an experiment's time line.
+// Step is a fault, an action or a prompt on an experiment's time line.
 type Step struct {
-	Kind     StepKind
-	Name     string // "docker_kill.web"
-	Type     string
-	Plugin   string
-	Start    time.Duration // after the experiment's injection begins, or after the last of After ended
-	After    []string      // names of steps
-	Duration time.Duration // of a fault
-	Timeout  time.Duration // of an action
-	Lease    time.Duration // of a fault
-	Target   *Target       // of a fault
-	OnEmpty  string        // of a fault: its own, or its target's
+	Kind      StepKind
+	Name      string // "docker_kill.web"
+	Type      string
+	Plugin    string
+	Start     time.Duration // after the experiment's injection begins, or after the last of After ended
+	After     []string      // names of steps
+	Duration  time.Duration // of a fault
+	Timeout   time.Duration // of an action; of a prompt: how long it waits, 0 for ever
+	Lease     time.Duration // of a fault
+	Target    *Target       // of a fault
+	EndsAfter []string      // of a fault: names of steps; when they are over it is put back, sooner than Duration
+	Prompt    Prompt        // of a prompt
+	OnEmpty   string        // of a fault: its own, or its target's
 	// AcceptIrreversible says that the author accepts a fault that nothing puts back.
 	AcceptIrreversible bool
 	Config             Config
 	Pos                string
 }
+
+// Prompt is a hold point: the time line waits until a person says whether to go on.
+type Prompt struct {
+	Question string
+	Default  string // Continue or Stop: the answer when nobody is asked, or nobody answers in time
+}
+
+// The answers to a prompt.
+const (
+	Continue = "continue"
+	Stop     = "stop"
+)
 
 // Guard stops the run, whatever is tested.
 type Guard struct {

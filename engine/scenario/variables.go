@@ -24,7 +24,9 @@ type variable struct {
 	typ       cty.Type
 	defaults  *typeexpr.Defaults
 	sensitive bool
+	about     string // its description
 	value     cty.Value
+	at        hcl.Range // of the value, where it stands in a source file
 }
 
 // given is a value from outside the scenario, and where it came from in words.
@@ -32,11 +34,37 @@ type given struct {
 	value cty.Value // of a variable file
 	text  string    // of -var or the environment; then value is NilVal
 	from  string
+	at    hcl.Range // of an input: where it stands
+	name  hcl.Range // of an input: where its name does
 }
 
 func (l *loader) loadVariables() {
 	l.functions = &hcl.EvalContext{Functions: functions()}
 	outside := l.givenValues()
+	l.declareVariables(outside)
+	for _, name := range sortedKeys(outside) {
+		if l.variables[name] == nil {
+			l.add(&hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Unknown variable",
+				Detail:   fmt.Sprintf("%s sets the variable %q, which the scenario does not declare.%s", outside[name].from, name, l.didYouMean(name, sortedKeys(l.variables))),
+			})
+		}
+	}
+	for name, v := range l.variables {
+		if v.sensitive || !v.value.IsWhollyKnown() {
+			continue
+		}
+		if j, err := ctyjson.Marshal(v.value, v.value.Type()); err == nil {
+			l.scenario.Variables[name] = j
+		}
+	}
+	l.enterVariables()
+}
+
+// declareVariables reads the variable blocks, each with the value that it is given or
+// its default.
+func (l *loader) declareVariables(outside map[string]given) {
 	for _, b := range l.blocks["variable"] {
 		name := b.Labels[0]
 		if first := l.variables[name]; first != nil {
@@ -47,25 +75,17 @@ func (l *loader) loadVariables() {
 		l.variables[name] = v
 		l.loadVariable(v, outside)
 	}
-	for _, name := range sortedKeys(outside) {
-		if l.variables[name] == nil {
-			l.add(&hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Unknown variable",
-				Detail:   fmt.Sprintf("%s sets the variable %q, which the scenario does not declare.%s", outside[name].from, name, l.didYouMean(name, sortedKeys(l.variables))),
-			})
-		}
-	}
+}
+
+// enterVariables makes the values known to expressions, and holds each against its
+// conditions.
+func (l *loader) enterVariables() {
 	values := map[string]cty.Value{}
 	for name, v := range l.variables {
 		value := v.value
 		if v.sensitive {
 			l.keepSecret(value)
 			value = value.Mark(sensitive)
-		} else if value.IsWhollyKnown() {
-			if j, err := ctyjson.Marshal(value, value.Type()); err == nil {
-				l.scenario.Variables[name] = j
-			}
 		}
 		values[name] = value
 	}
@@ -82,7 +102,7 @@ func (l *loader) loadVariable(v *variable, outside map[string]given) {
 	b := v.block
 	a := l.args(b, "a variable block", l.functions)
 	a.only([]string{"type", "default", "sensitive", "description"}, []string{"validation"})
-	a.str("description", "")
+	v.about = a.str("description", "")
 	v.sensitive = a.boolean("sensitive", false)
 	if attr := b.Body.Attributes["type"]; attr != nil {
 		typ, defaults, diags := typeexpr.TypeConstraintWithDefaults(attr.Expr)
@@ -102,6 +122,9 @@ func (l *loader) loadVariable(v *variable, outside map[string]given) {
 	if g, ok := outside[v.name]; ok {
 		from = g.from
 		value = g.value
+		if g.at.Filename != "" {
+			at, v.at = g.at, g.at
+		}
 		if g.value == cty.NilVal {
 			if value, ok = l.fromText(v, g); !ok {
 				return
@@ -117,6 +140,9 @@ func (l *loader) loadVariable(v *variable, outside map[string]given) {
 			return
 		}
 		at = attr.Expr.Range()
+	} else if l.used != nil {
+		l.missingInput(v)
+		return
 	} else {
 		l.error(at, "Variable without a value", "The variable %q has no default. Give it a value: -var %s=…, a variable file, or %s%s in the environment.", v.name, v.name, environPrefix, v.name)
 		return
@@ -126,7 +152,11 @@ func (l *loader) loadVariable(v *variable, outside map[string]given) {
 	}
 	c, err := convert.Convert(value, v.typ)
 	if err != nil {
-		l.error(at, "Wrong type", "The variable %q is %s, and %s is not: %s.", v.name, typeexpr.TypeString(v.typ), from, err)
+		what := "variable"
+		if l.used != nil {
+			what = "input"
+		}
+		l.error(at, "Wrong type", "The %s %q is %s, and %s is not: %s.", what, v.name, typeexpr.TypeString(v.typ), from, err)
 		return
 	}
 	v.value = c
@@ -257,7 +287,11 @@ func (l *loader) validate(v *variable) {
 			continue
 		}
 		if yes.False() {
-			l.error(attr.Expr.Range(), "Invalid value", "The value of the variable %q is refused: %s", v.name, a.str("error_message", ""))
+			at, what := attr.Expr.Range(), "variable"
+			if v.at.Filename != "" {
+				at, what = v.at, "input"
+			}
+			l.error(at, "Invalid value", "The value of the %s %q is refused: %s", what, v.name, a.str("error_message", ""))
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // aftermath waits until everything has come to rest, and looks what is left.
 func (a *attempt) aftermath(ctx context.Context) error {
-	if a.c.How == Stopped && a.c.Who == Engine {
+	if a.c.How == Stopped && a.c.Who&Engine != 0 {
 		if err := a.resume(ctx); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (a *attempt) aftermath(ctx context.Context) error {
 	switch {
 	case a.c.nobodyLeft() && !holdsItself(a.facts.hold):
 	default:
-		a.r.Broken, _ = a.watch.brokenAfter(a.dead)
+		a.r.Broken, _ = a.watch.brokenAfter(a.counted())
 		if !clean {
 			a.r.Leak = "everything that should put it back has ended, and " + seen
 		}
@@ -62,6 +62,14 @@ func (a *attempt) aftermath(ctx context.Context) error {
 		a.wrong("faultline report ended with %d", code)
 	}
 	return context.Cause(ctx)
+}
+
+// counted is from when on the target has to become clean.
+func (a *attempt) counted() time.Time {
+	if a.c.asleep() {
+		return a.resumed
+	}
+	return a.dead
 }
 
 func (a *attempt) wrong(format string, args ...any) {
@@ -114,9 +122,9 @@ func (a *attempt) checkTarget() {
 	switch {
 	case !clean:
 		a.r.Leak = "not even `faultline recover` puts it back: " + seen
-	case len(broken) > 1:
+	case len(broken) > 1 && !broken[len(broken)-1].from.Before(a.replaced):
 		a.r.Leak = fmt.Sprintf("it was broken %d times: again after it had been put back", len(broken))
-	case len(broken) == 0 && (a.c.Who == Nobody || a.c.Event == BeforeRevert):
+	case len(broken) == 0 && (a.c.calm() || a.c.Story != "" || a.c.Event == BeforeRevert):
 		a.wrong("the target was never seen to be broken: nothing was tested")
 	}
 }
@@ -179,7 +187,7 @@ func (a *attempt) whoReverted(events []journal.Event) []string {
 
 // checkTimes compares how long it took with what is promised.
 func (a *attempt) checkTimes() {
-	_, since := a.watch.brokenAfter(a.dead)
+	_, since := a.watch.brokenAfter(a.counted())
 	planned := a.facts.duration
 	switch at, ok := a.c.promise(a.leaseTime()); {
 	case a.c.Who == Nobody:
@@ -192,7 +200,7 @@ func (a *attempt) checkTimes() {
 	case a.c.nobodyLeft():
 		a.r.Late = a.r.AfterRecover > Slack
 		return
-	case ok && (a.resumed.IsZero() || since.Before(a.resumed)):
+	case ok && (a.resumed.IsZero() || !since.After(a.resumed)):
 		a.r.Promised, planned = &at, at
 	}
 	a.r.Late = a.r.Broken > planned+Slack
@@ -217,13 +225,15 @@ func (a *attempt) checkExit() {
 	}
 	code := a.engine.code
 	inForce := a.c.Event == FaultActive || a.c.Event == FaultObserved
-	lost := a.c.Who == Engine && a.c.How == Stopped && slices.Contains(a.r.By, "plugin")
+	lost := a.c.Who&Engine != 0 && a.c.How == Stopped && slices.Contains(a.r.By, "plugin")
 	switch {
 	case code < 0 || slices.Contains([]int{exitUsage, exitResidue, exitRefused}, code):
 		a.wrong("the run ended with %d", code)
 	case (lost || a.c.Who&Plugin != 0 && inForce) && code != exitErrored:
 		a.wrong("the run ended with %d, as if nothing had happened; it should be errored (%d)", code, exitErrored)
-	case a.c.Who == Nobody && a.own == nil && code != exitHeld:
+	case a.c.Who&(Engine|Plugin) == 0 && code == exitErrored:
+		a.wrong("the run errored, though nobody disturbed its engine and plugin")
+	case a.c.calm() && a.own == nil && code != exitHeld:
 		a.wrong("an undisturbed run ended with %d", code)
 	}
 }

@@ -44,6 +44,9 @@ type attempt struct {
 	guard   process
 	dead    time.Time // of the accident
 	resumed time.Time // when a stopped engine went on
+
+	scenario string
+	replaced time.Time // when another target ran in the first one's place; zero: never
 }
 
 // engine is a `faultline run` that we started.
@@ -82,7 +85,7 @@ func (l *lab) tryOnce(ctx context.Context, c Case, last bool) (CaseResult, error
 	if err == nil {
 		err = a.aftermath(ctx)
 	}
-	if err == nil && c.Who == Nobody {
+	if err == nil && c.calm() {
 		err = l.warmUp(a.dir)
 	}
 	if err != nil {
@@ -97,8 +100,8 @@ func (a *attempt) begin(ctx context.Context) (err error) {
 	if a.dir, err = a.place(); err != nil {
 		return err
 	}
-	t, scenario, err := a.makers[a.c.Fault](ctx, a.dir)
-	a.target = t
+	t, scenario, err := a.makers[a.c.Fault](ctx, a.c, a.dir)
+	a.target, a.scenario = t, scenario
 	if err != nil {
 		return err
 	}
@@ -109,13 +112,7 @@ func (a *attempt) begin(ctx context.Context) (err error) {
 		return fmt.Errorf("the target is not clean to begin with: %s", seen)
 	}
 	a.watch = follow(context.WithoutCancel(ctx), t)
-	args := []string{"run", "-auto-approve", "-policy-dir", filepath.Join(a.lab.dir, "no-policy")}
-	if a.own != nil {
-		for _, v := range a.own.Variables {
-			args = append(args, "-var", v)
-		}
-	}
-	cmd, log, err := a.command("run.log", append(args, scenario)...)
+	cmd, log, err := a.command("run.log", a.runArgs()...)
 	if err != nil {
 		return err
 	}
@@ -135,6 +132,16 @@ func (a *attempt) begin(ctx context.Context) (err error) {
 		return errors.New("start a run: its process cannot be seen in /proc")
 	}
 	return nil
+}
+
+func (a *attempt) runArgs() []string {
+	args := []string{"run", "-auto-approve", "-policy-dir", filepath.Join(a.lab.dir, "no-policy")}
+	if a.own != nil {
+		for _, v := range a.own.Variables {
+			args = append(args, "-var", v)
+		}
+	}
+	return append(args, a.scenario)
 }
 
 // command prepares a faultline command in the case's state folder. Its output goes to
@@ -168,7 +175,7 @@ func (a *attempt) accident(ctx context.Context) error {
 	defer journal.file.Close()
 	a.runDir = dir
 	c := a.c
-	if c.Who == Nobody {
+	if c.calm() {
 		c.Event = RunEnded
 	}
 	if a.facts, err = journal.await(ctx, c, a.engine.over, a.locate); err != nil {
@@ -190,7 +197,7 @@ func (a *attempt) accident(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return a.tell(ctx)
 }
 
 // explain adds what a run said to an error about it.
@@ -252,20 +259,23 @@ func (a *attempt) victims() []process {
 	return out
 }
 
-// resume wakes a stopped engine, once its lease is over and the target had its time.
+// resume wakes a stopped engine and who was stopped with it, once the lease is over and
+// the target had its time.
 func (a *attempt) resume(ctx context.Context) error {
 	lease := a.leaseTime()
 	least, most := a.dead.Add(lease+awake), a.dead.Add(lease+Slack+5*time.Second)
 	for ctx.Err() == nil {
 		ok := a.watch.look(ctx)
-		if now := time.Now(); now.After(most) || ok && now.After(least) {
+		if now := time.Now(); now.After(most) || (ok || a.c.asleep()) && now.After(least) {
 			break
 		}
 		pause(ctx, 20*time.Millisecond)
 	}
 	a.resumed = time.Now()
-	if err := a.engine.signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
+	for _, p := range a.victims() {
+		if err := p.signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
 	}
 	return nil
 }

@@ -65,6 +65,11 @@ var victims = []struct {
 }{
 	{Plugin, Stopped}, // the slowest first, so that they are not what is waited for in the end
 	{Engine, Stopped},
+	{Engine | Plugin, Stopped},
+	{Plugin | Guardian, Stopped},
+	{Engine | Guardian, Stopped},
+	{Engine | Plugin | Guardian, Stopped},
+	{Guardian, Stopped},
 	{Engine, Killed},
 	{Plugin, Killed},
 	{Guardian, Killed},
@@ -82,6 +87,7 @@ type Case struct {
 	How   How           `json:"how,omitempty"`
 	Event Event         `json:"event,omitempty"`
 	Delay time.Duration `json:"delay_ns,omitempty"` // after the event
+	Story Story         `json:"story,omitempty"`    // what happens then besides
 }
 
 // fullSize is the least number of cases of the full size.
@@ -139,6 +145,12 @@ func cases(quick, slow []string, full bool, only string, random *rand.Rand) []Ca
 			}
 		}
 	}
+	for _, c := range stories {
+		if slices.Contains(all, c.Fault) {
+			c.Name = c.Fault + "/" + string(c.Story)
+			out = append(out, c)
+		}
+	}
 	return named(out, only)
 }
 
@@ -155,7 +167,7 @@ func (t *turns) next() string { t.at++; return t.of[(t.at-1)%len(t.of)] }
 func named(all []Case, text string) []Case {
 	wanted := slices.DeleteFunc(slices.Clone(all), func(c Case) bool { return !strings.Contains(c.Name, text) })
 	return slices.DeleteFunc(slices.Clone(all), func(c Case) bool {
-		if c.Who == Nobody {
+		if c.calm() {
 			return !slices.ContainsFunc(wanted, func(w Case) bool { return w.Fault == c.Fault })
 		}
 		return !strings.Contains(c.Name, text)
@@ -170,9 +182,13 @@ const Slack = 3 * time.Second
 // false where the run goes on as planned, and where nobody is left.
 func (c Case) promise(lease time.Duration) (at time.Duration, ok bool) {
 	switch {
-	case c.Who == Engine && c.How == Stopped:
+	case c.Who == Nobody, c.Who == Guardian:
+		return 0, false
+	case c.asleep():
+		return time.Second, true // from when they go on: the lease has run out
+	case c.Who&Engine != 0 && c.How == Stopped:
 		return lease, true
-	case c.Who == Plugin && c.How == Stopped:
+	case c.How == Stopped:
 		return lease + 2*time.Second, true // the engine notices that its leases are lost, then it is as if it had died
 	case c.Who&Engine != 0 && c.Who&Plugin == 0:
 		return time.Second, true
@@ -185,7 +201,15 @@ func (c Case) promise(lease time.Duration) (at time.Duration, ok bool) {
 // nobodyLeft says that every process that could put back is dead: that is for
 // `faultline recover`, or for the fault itself where the kernel or the target holds
 // it.
-func (c Case) nobodyLeft() bool { return c.Who == Engine|Plugin|Guardian }
+func (c Case) nobodyLeft() bool { return c.Who == Engine|Plugin|Guardian && c.How == Killed }
+
+// asleep says that everybody who may put back is stopped: with the engine alive the
+// guardian has nothing to do, and the run is nobody else's. So it is when a machine is
+// suspended.
+func (c Case) asleep() bool { return c.How == Stopped && c.Who&(Engine|Plugin) == Engine|Plugin }
+
+// calm says that nothing happens at all.
+func (c Case) calm() bool { return c.Who == Nobody && c.Story == "" }
 
 // engineLives says whether the engine itself comes to its end.
 func (c Case) engineLives() bool { return c.Who&Engine == 0 || c.How == Stopped }

@@ -11,10 +11,15 @@ import (
 
 // The game day of every case: short, with the shortest lease there is, and a steady
 // state that cannot break, because what is tested is not the target.
-const (
-	lease    = 3 * time.Second
-	duration = 3 * time.Second
-)
+const lease = 3 * time.Second
+
+// duration is how long the fault of a case is planned to last.
+func (c Case) duration() time.Duration {
+	if c.Story == SecondRun {
+		return 20 * time.Second // the second run must come to its own fault meanwhile
+	}
+	return 3 * time.Second
+}
 
 const gameDay = `scenario "selftest" {
   title = "Self-test"
@@ -42,11 +47,13 @@ experiment "accident" {
   baseline       = "1s"
   observe        = "1s"
   recover_within = "1s"
-  fault %[4]s "victim" {
-    target   = target.%[5]s.victim
-    duration = %[6]s
-%[7]s  }
-}
+%[4]s}
+`
+
+const faultBlock = `  fault %[1]s "victim" {
+    target   = target.%[2]s.victim
+    duration = %[3]s
+%[4]s  }
 `
 
 // faultsOn are the faults that are tried on each kind of target.
@@ -56,13 +63,16 @@ var (
 )
 
 func (l *lab) processMaker(fault string) maker {
-	return func(ctx context.Context, dir string) (target, string, error) {
+	return func(ctx context.Context, c Case, dir string) (target, string, error) {
 		s, err := l.startSleeper(ctx, dir)
 		if err != nil {
 			return s, "", err
 		}
 		more := ""
-		if fault == "process_kill" {
+		switch {
+		case c.Story == Supervised:
+			more = "    restart {\n      supervisor = true\n    }\n"
+		case fault == "process_kill":
 			var words []string
 			for _, w := range s.command() {
 				words = append(words, quote(w))
@@ -70,26 +80,34 @@ func (l *lab) processMaker(fault string) maker {
 			more = "    restart {\n      command = [" + strings.Join(words, ", ") + "]\n    }\n"
 		}
 		target := "target \"process\" \"victim\" {\n  match { pid_file = " + quote(s.pidFile) + " }\n}"
-		path, err := l.write(dir, fault, "process", target, more)
+		path, err := l.write(dir, target, block(fault, "process", c.duration(), more))
 		return s, path, err
 	}
 }
 
 func (l *lab) containerMaker(fault string) maker {
-	return func(ctx context.Context, dir string) (target, string, error) {
-		c, err := l.dock.take(ctx)
+	return func(ctx context.Context, c Case, dir string) (target, string, error) {
+		x, err := l.dock.take(ctx)
 		if err != nil {
 			return nil, "", err
 		}
-		target := "target \"docker_container\" \"victim\" {\n  match { name = " + quote(c.name) + " }\n}"
-		path, err := l.write(dir, fault, "docker_container", target, "")
-		return c, path, err
+		target := "target \"docker_container\" \"victim\" {\n  match { name = " + quote(x.name) + " }\n}"
+		faults := block(fault, "docker_container", c.duration(), "")
+		if c.Story == TwoFaults {
+			faults += block("docker_disconnect", "docker_container", c.duration(), "")
+		}
+		path, err := l.write(dir, target, faults)
+		return x, path, err
 	}
 }
 
-func (l *lab) write(dir, fault, kind, target, more string) (string, error) {
+func block(fault, kind string, duration time.Duration, more string) string {
+	return fmt.Sprintf(faultBlock, quote(fault), kind, quote(duration.String()), more)
+}
+
+func (l *lab) write(dir, target, faults string) (string, error) {
 	path := filepath.Join(dir, "selftest.hcl")
-	text := fmt.Sprintf(gameDay, quote(lease.String()), quote(l.heart.address()), target, quote(fault), kind, quote(duration.String()), more)
+	text := fmt.Sprintf(gameDay, quote(lease.String()), quote(l.heart.address()), target, faults)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("write the scenario: %w", err)
 	}

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Program    string   // the faultline binary to test
 	PluginDirs []string // where its plugins are; the first that has one wins
-	Full       bool     // at least 1,000 cases instead of some eighty
+	Full       bool     // at least 1,000 cases instead of some 120
 	Parallel   int      // cases at once; 0: what the machine can bear
 	Seed       uint64   // of the choice of cases and delays; in what order a pair is killed is left to chance
 	Only       string   // only cases whose name contains this
@@ -163,7 +163,7 @@ func (l *lab) stockOwn(own *Own) ([]string, error) {
 		return nil, err
 	}
 	l.own, l.plugins[name] = own, name
-	l.makers[name] = func(context.Context, string) (target, string, error) {
+	l.makers[name] = func(context.Context, Case, string) (target, string, error) {
 		return command{own.Clean}, scenario, nil
 	}
 	return []string{name}, nil
@@ -195,7 +195,7 @@ func (l *lab) tryAll(ctx context.Context, o Options, all []Case) ([]CaseResult, 
 	var calm, quick, slow []int
 	for i, c := range all {
 		switch {
-		case c.Who == Nobody:
+		case c.calm():
 			calm = append(calm, i)
 		case slices.Contains(onContainers, c.Fault):
 			slow = append(slow, i)

@@ -33,7 +33,7 @@ type row struct {
 func (r *Result) rows() []row {
 	var out []row
 	for _, c := range r.Cases {
-		i := slices.IndexFunc(out, func(o row) bool { return o.Who == c.Who && o.How == c.How && o.Event == c.Event })
+		i := slices.IndexFunc(out, func(o row) bool { return o.Who == c.Who && o.How == c.How && o.Event == c.Event && o.Story == c.Story })
 		if i < 0 {
 			i = len(out)
 			out = append(out, row{Case: c.Case})
@@ -42,6 +42,7 @@ func (r *Result) rows() []row {
 	}
 	slices.SortStableFunc(out, func(a, b row) int {
 		return cmp.Or(
+			cmp.Compare(min(len(a.Story), 1), min(len(b.Story), 1)),
 			cmp.Compare(strings.Count(a.Who.String(), "+"), strings.Count(b.Who.String(), "+")),
 			cmp.Compare(a.Who, b.Who), cmp.Compare(a.How, b.How),
 			cmp.Compare(slices.Index(events, a.Event), slices.Index(events, b.Event)))
@@ -55,7 +56,7 @@ func (r *Result) Text(out io.Writer) error {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "who died\thow\tat event\tfault\tbroken after (s)\tpromised (s)\tafter recover (s)\twho put back")
 	for _, x := range r.rows() {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Who, cmp.Or(string(x.How), "–"), cmp.Or(string(x.Event), "–"),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Who, cmp.Or(string(x.How), "–"), x.when(),
 			x.faults(), x.times(func(c CaseResult) (time.Duration, bool) { return c.Broken, !c.needsRecover() }), x.promised(),
 			x.times(func(c CaseResult) (time.Duration, bool) { return c.AfterRecover, c.needsRecover() }), x.by())
 	}
@@ -66,6 +67,9 @@ func (r *Result) Text(out io.Writer) error {
 	fmt.Fprintf(&b, "A revert must begin within the promised time, or as planned; for itself, and for a busy machine, %s are allowed on top.\n", r.Slack)
 	if slices.ContainsFunc(r.Cases, CaseResult.needsRecover) {
 		b.WriteString("Where engine, plugin and guardian all die, the fault is for `faultline recover`, from whose start is counted.\n")
+	}
+	if slices.ContainsFunc(r.Cases, func(c CaseResult) bool { return c.asleep() }) {
+		b.WriteString("Where engine and plugin are both stopped, as in a machine that is suspended, counting begins when they go on.\n")
 	}
 	for _, l := range r.LeftOut {
 		fmt.Fprintf(&b, "Left out: %s.\n", l)
@@ -107,6 +111,14 @@ func (r *Result) problems(w io.Writer) {
 func (c CaseResult) needsRecover() bool { return c.nobodyLeft() && c.Promised == nil }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
+
+// when is the event, and what happens then besides.
+func (x row) when() string {
+	if x.Story != "" {
+		return string(x.Event) + ": " + x.Story.String()
+	}
+	return cmp.Or(string(x.Event), "–")
+}
 
 // times is one time, or the median and the worst of several.
 func (x row) times(of func(CaseResult) (time.Duration, bool)) string {

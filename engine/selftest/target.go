@@ -25,7 +25,7 @@ type target interface {
 
 // maker makes a target for a case, in the case's folder, and says which scenario
 // breaks it: a file or folder.
-type maker func(ctx context.Context, dir string) (t target, scenario string, err error)
+type maker func(ctx context.Context, c Case, dir string) (t target, scenario string, err error)
 
 const (
 	targetLife = 30 * time.Minute // the longest that a lost target can live
@@ -48,20 +48,25 @@ func (l *lab) startSleeper(ctx context.Context, dir string) (*sleeper, error) {
 	if err := os.Link(l.program, s.program); err != nil {
 		return s, fmt.Errorf("make the target's program: %w", err)
 	}
+	return s, s.start(ctx)
+}
+
+// start starts the process, and waits until it is up.
+func (s *sleeper) start(ctx context.Context) error {
 	args := s.command()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.SysProcAttr = ownSession()
 	if err := cmd.Start(); err != nil {
-		return s, fmt.Errorf("start the target: %w", err)
+		return fmt.Errorf("start the target: %w", err)
 	}
 	go func() { _ = cmd.Wait() }() // it is killed by a fault, or by remove
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
 		if ok, seen, err := s.clean(ctx); ok {
-			return s, nil
+			return nil
 		} else if ctx.Err() != nil {
-			return s, errors.Join(fmt.Errorf("start the target: %s", seen), err, context.Cause(ctx))
+			return errors.Join(fmt.Errorf("start the target: %s", seen), err, context.Cause(ctx))
 		}
 		pause(ctx, 5*time.Millisecond)
 	}

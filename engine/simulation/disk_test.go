@@ -94,6 +94,10 @@ func (d *disk) Sync() error {
 	end := s.written
 	s.mu.Unlock()
 	_ = pass(context.Background(), time.Millisecond)
+	if d.life.w.since(syncHangs, d.life.w.fate.syncHangs) {
+		d.life.w.happens(string(syncHangs))
+		_ = pass(context.Background(), 20*time.Second)
+	}
 	if d.life.isDead() {
 		return errDead
 	}

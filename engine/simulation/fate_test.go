@@ -20,6 +20,7 @@ const (
 	powerFails     trouble = "the power fails"
 	diskFills      trouble = "the disk fills"
 	syncFails      trouble = "the disk loses a write"
+	syncHangs      trouble = "the disk takes its time"
 	sessionBreaks  trouble = "the session breaks"
 	acksAreLost    trouble = "acknowledgements are lost"
 	prepareFails   trouble = "a preparation fails"
@@ -45,7 +46,7 @@ const (
 )
 
 var troubles = []trouble{
-	engineDies, engineSleeps, guardianDies, pluginDies, pluginHangs, restartFails, powerFails, diskFills, syncFails,
+	engineDies, engineSleeps, guardianDies, pluginDies, pluginHangs, restartFails, powerFails, diskFills, syncFails, syncHangs,
 	sessionBreaks, acksAreLost, prepareFails, injectFails, injectHalfway, injectLands, injectArrives, answersLate, revertFails,
 	revertStuck, revertLies, observeLies, scanFails, dataIsMissing, targetReplaced, targetRestarts, foreignChange,
 	targetGone, operatorAborts, secondRun, manyRecover, recoverDies,
@@ -67,7 +68,8 @@ type fate struct {
 
 	pluginDies, pluginHangs, pluginResumes     time.Duration
 	engineSleeps, engineWakes, powerFails      time.Duration
-	diskFills, syncFails, breaks, deaf         time.Duration
+	diskFills, syncFails, syncHangs            time.Duration
+	breaks, deaf                               time.Duration
 	replaced, restarts, foreign, gone, aborted time.Duration
 	silent                                     time.Duration
 	target                                     string // of what happens to one target
@@ -106,6 +108,7 @@ func fateOf(seed uint64, span, guarded int) fate {
 	f.engineSleeps = at(0, longest)
 	f.engineWakes = f.engineSleeps + at(time.Second, 15*time.Second)
 	f.powerFails, f.diskFills, f.syncFails = at(0, longest), at(0, longest), at(0, longest)
+	f.syncHangs = at(0, longest)
 	f.breaks, f.deaf, f.silent = at(0, longest), at(0, longest), at(0, longest)
 	f.replaced, f.restarts, f.foreign, f.gone = at(0, longest), at(0, longest), at(0, longest), at(0, longest)
 	f.aborted = at(0, longest)

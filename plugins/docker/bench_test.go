@@ -21,8 +21,13 @@ import (
 // BenchmarkKill100 kills 100 containers in one fault, through the plugin as its
 // engine sees it, beside the floor: a bare loop over the Engine API with the same
 // concurrency. The rounds take turns, so that both meet the same machine.
-func BenchmarkKill100(b *testing.B) {
-	const containers, concurrency = 100, 16
+func BenchmarkKill100(b *testing.B) { kill100(b, `{}`) }
+
+// BenchmarkCrash100 does the same past the Engine API: goal, less than a second.
+func BenchmarkCrash100(b *testing.B) { kill100(b, `{"via": "crash"}`) }
+
+func kill100(b *testing.B, arguments string) {
+	const containers, concurrency = 100, atOnce
 	cli := dockertest.Client(b)
 	l := labOn(b)
 	ctx := context.Background()
@@ -37,7 +42,7 @@ func BenchmarkKill100(b *testing.B) {
 		ids[i] = l.create()
 		targets[i] = schema.Candidate{ID: ids[i], Name: ids[i], Attributes: map[string]any{"id": ids[i]}}
 	}
-	config := json.RawMessage(`{}`)
+	config := json.RawMessage(arguments)
 
 	var bare, fault time.Duration
 	for i := range b.N {

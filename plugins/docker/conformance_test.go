@@ -15,11 +15,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/faultline-go/faultline/plugins/docker/dockertest"
+	"github.com/faultline-go/faultline/plugins/internal/pressure"
 	"github.com/faultline-go/faultline/sdk/plugintest"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
-func TestMain(m *testing.M) { plugintest.Main(leakChecked{m}, plugin(newEngines())) }
+func TestMain(m *testing.M) {
+	pressure.Main() // the test binary also plays the pressure processes
+	plugintest.Main(leakChecked{m}, plugin(newEngines()))
+}
 
 // leakChecked fails a test run that leaves goroutines behind.
 type leakChecked struct{ *testing.M }

@@ -40,6 +40,8 @@ type snapshot struct {
 	NetworkMode string
 	Networks    map[string]*network.EndpointSettings
 	MAC         string // asked for by the user
+
+	Resources container.Resources
 }
 
 func snapshotOf(c container.InspectResponse) snapshot {
@@ -55,6 +57,7 @@ func snapshotOf(c container.InspectResponse) snapshot {
 	}
 	if h := c.HostConfig; h != nil {
 		s.RestartPolicy, s.AutoRemove, s.NetworkMode = string(h.RestartPolicy.Name), h.AutoRemove, string(h.NetworkMode)
+		s.Resources = h.Resources
 	}
 	if n := c.NetworkSettings; n != nil {
 		s.Networks = n.Networks

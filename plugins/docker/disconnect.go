@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 )
 
 type disconnectConfig struct {
-	Network string `hcl:"network,optional" doc:"Name or id of the network to take the container from; default: its only one."`
+	Network string `hcl:"network,optional" doc:"Name or id of the network to take the container from; default: its only one, or the network that is the target."`
 }
 
 // connection is the undo record of a disconnection: what somebody asked for when
@@ -42,13 +43,15 @@ func disconnect(e *engines) sdk.Fault[disconnectConfig, connection] {
 	return sdk.Fault[disconnectConfig, connection]{
 		Type: "docker_disconnect",
 		Doc: "Takes a container from a network. It is connected again with the same aliases, links, static addresses and driver options; " +
-			"an address that the engine had chosen, and a host port that it had chosen, may become another.",
+			"an address that the engine had chosen, and a host port that it had chosen, may become another. " +
+			"Of a docker_network it takes every container: the network is there, and nobody is in it.",
 		Accepts:       acceptsContainer(),
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket"},
 		Settle:        settle,
 		RevertTime:    revertTime,
+		Concurrency:   atOnce,
 		Prepare:       e.prepareDisconnect,
 		Inject:        func(ctx context.Context, _ disconnectConfig, u connection) error { return e.unplug(ctx, u) },
 		Observe: func(ctx context.Context, _ disconnectConfig, u connection) (sdk.Effect, error) {
@@ -64,7 +67,8 @@ func (e *engines) prepareDisconnect(ctx context.Context, t sdk.PrepareTarget, c 
 	if err != nil {
 		return sdk.Prepared[connection]{}, err
 	}
-	name, err := s.chooseNetwork(c.Network)
+	through, _ := t.Attributes[attributeThrough].(string)
+	name, err := s.chooseNetwork(cmp.Or(c.Network, through))
 	if err != nil {
 		return sdk.Prepared[connection]{}, err
 	}

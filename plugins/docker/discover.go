@@ -27,7 +27,9 @@ type match struct {
 	Name      string            `hcl:"name,optional" doc:"Container name; * and ? stand for any characters."`
 	Image     string            `hcl:"image,optional" doc:"Image the container was made from; without a tag, any tag matches."`
 	Network   string            `hcl:"network,optional" doc:"Name or id of a network the container is connected to."`
-	ZoneLabel string            `hcl:"zone_label,optional" default:"zone" doc:"Label that holds the container's failure domain."`
+	ZoneLabel string            `hcl:"zone_label,optional" doc:"Label that holds the container's failure domain; default: that of the plugin's settings, which is zone."`
+
+	RegionLabel string `hcl:"region_label,optional" doc:"Label that holds the container's region; default: that of the plugin's settings, which is region."`
 }
 
 func containers(e *engines) sdk.Target[match] {
@@ -35,7 +37,7 @@ func containers(e *engines) sdk.Target[match] {
 		Type: "docker_container",
 		Doc: "Containers of the Docker engine, in every state: choose with filter { condition = candidate.state == \"running\" }. " +
 			"A Compose container is identified by project, service and number, so it stays the same target when it is recreated; " +
-			"any other by its id.",
+			"any other by its id. pick { groups = 1, group_by = \"zone\" } takes a whole zone.",
 		Interfaces: []string{"container"},
 		Attributes: []schema.Attribute{
 			{Name: "id", Type: "string", Doc: "container id"},
@@ -44,12 +46,17 @@ func containers(e *engines) sdk.Target[match] {
 			{Name: "state", Type: "string", Doc: "created, running, paused, restarting, removing, exited or dead"},
 			{Name: "labels", Type: "map(string)", Doc: "all labels"},
 			{Name: "zone", Type: "string", Doc: "failure domain: the value of the label named by zone_label; absent when it has none"},
+			{Name: "region", Type: "string", Doc: "region: the value of the label named by region_label; absent when it has none"},
 			{Name: "network", Type: "string", Doc: "the first network by name; absent when it has none"},
 			{Name: "networks", Type: "list(string)", Doc: "all networks, sorted by name"},
 			{Name: "project", Type: "string", Doc: "Compose project; absent outside Compose"},
 			{Name: "service", Type: "string", Doc: "Compose service; absent outside Compose"},
 			{Name: "number", Type: "string", Doc: "Compose container number; absent outside Compose"},
 			{Name: "restart_policy", Type: "string", Doc: "no, always, unless-stopped or on-failure"},
+			{Name: "engine", Type: "string", Doc: "address of the engine, for faults of other plugins"},
+			{Name: "engine_tls_ca", Type: "string", Doc: "file with the engine's certificate authority; absent without TLS, like the two below"},
+			{Name: "engine_tls_cert", Type: "string", Doc: "file with the client certificate"},
+			{Name: "engine_tls_key", Type: "string", Doc: "file with the client certificate's key"},
 			{Name: "auto_remove", Type: "bool", Doc: "the engine removes the container when it ends (--rm)"},
 		},
 		Discover: func(ctx context.Context, m match) ([]sdk.Candidate, error) {
@@ -57,7 +64,7 @@ func containers(e *engines) sdk.Target[match] {
 			if err != nil {
 				return nil, err
 			}
-			return engine.discover(ctx, m)
+			return engine.discover(ctx, m.or(e.named()))
 		},
 	}
 }
@@ -89,6 +96,7 @@ func (e *engine) discover(ctx context.Context, m match) ([]sdk.Candidate, error)
 			now, found, err := e.look(ctx, s.ID)
 			if found {
 				c := now.candidate(m)
+				e.at.describe(c.Attributes)
 				seen[i] = &c
 			}
 			return err
@@ -107,6 +115,17 @@ func (e *engine) discover(ctx context.Context, m match) ([]sdk.Candidate, error)
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	return out, nil
+}
+
+// describe says in a candidate's attributes how to reach its engine.
+func (a address) describe(attributes map[string]any) {
+	attributes["engine"] = a.Host
+	if a.CA != "" {
+		attributes["engine_tls_ca"] = a.CA
+	}
+	if a.Cert != "" {
+		attributes["engine_tls_cert"], attributes["engine_tls_key"] = a.Cert, a.Key
+	}
 }
 
 // matches looks at what the engine did not filter itself: its own filters find
@@ -200,6 +219,9 @@ func (s snapshot) candidate(m match) sdk.Candidate {
 	}
 	if zone := s.Labels[cmp.Or(m.ZoneLabel, "zone")]; zone != "" {
 		a["zone"] = zone
+	}
+	if region := s.Labels[cmp.Or(m.RegionLabel, "region")]; region != "" {
+		a["region"] = region
 	}
 	if len(networks) > 0 {
 		a["network"] = networks[0]

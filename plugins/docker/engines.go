@@ -21,6 +21,9 @@ type settings struct {
 	TLSCA   string `hcl:"tls_ca,optional" doc:"File with the certificate authority that signed the engine's certificate."`
 	TLSCert string `hcl:"tls_cert,optional" doc:"File with the client certificate."`
 	TLSKey  string `hcl:"tls_key,optional" doc:"File with the client certificate's key."`
+
+	ZoneLabel   string `hcl:"zone_label,optional" default:"zone" doc:"Label that says in which failure domain a container runs: its attribute zone."`
+	RegionLabel string `hcl:"region_label,optional" default:"region" doc:"Label that says in which region a container runs: its attribute region."`
 }
 
 // address says how to reach an engine. It is part of every undo record and holds
@@ -109,9 +112,10 @@ type engine struct {
 // engines are the engines this process has talked to: the one of the settings, and
 // those that undo records name.
 type engines struct {
-	mu     sync.Mutex
-	chosen *address
-	open   map[address]*engine
+	mu      sync.Mutex
+	chosen  *address
+	open    map[address]*engine
+	domains domains
 
 	// notOurs holds the undo records of pauses that Inject found to be there already.
 	// A pause does not say whose it is; as long as this process lives, it knows.
@@ -129,7 +133,25 @@ func (e *engines) configure(_ context.Context, s settings) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.chosen = &a
+	e.domains = domains{s.ZoneLabel, s.RegionLabel}
 	return nil
+}
+
+// domains are the labels that say where a container runs.
+type domains struct{ zone, region string }
+
+// or fills in what a match leaves open.
+func (m match) or(d domains) match {
+	m.ZoneLabel = cmp.Or(m.ZoneLabel, d.zone)
+	m.RegionLabel = cmp.Or(m.RegionLabel, d.region)
+	return m
+}
+
+// named are the labels of the settings.
+func (e *engines) named() domains {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.domains
 }
 
 // current is the engine of the settings.

@@ -13,11 +13,6 @@ type killConfig struct {
 	Via    string `hcl:"via,optional" default:"engine" enum:"engine|crash" doc:"engine: the Engine API kills, and the restart policy does not act. crash: the main process is killed on the host, and the restart policy acts; needs the engine's host and the right to signal the process."`
 }
 
-const (
-	viaEngine = "engine"
-	viaCrash  = "crash"
-)
-
 func kill(e *engines) sdk.Fault[killConfig, life] {
 	return sdk.Fault[killConfig, life]{
 		Type: "docker_kill",
@@ -29,6 +24,7 @@ func kill(e *engines) sdk.Fault[killConfig, life] {
 		Requires:      []string{"docker socket", "root on the engine's host for via = \"crash\""},
 		Settle:        settle,
 		RevertTime:    revertTime,
+		Concurrency:   atOnce,
 		Prepare: func(ctx context.Context, t sdk.PrepareTarget, c killConfig) (sdk.Prepared[life], error) {
 			_, s, p, err := e.prepareLife(ctx, t)
 			if err != nil {
@@ -38,18 +34,20 @@ func kill(e *engines) sdk.Fault[killConfig, life] {
 				return p, err
 			}
 			if c.Via == viaCrash {
-				return p, s.crashable()
+				main, err := s.crashable()
+				p.Undo.Process = &main
+				return p, err
 			}
 			p.Undo.LateExit = exitCodes[c.Signal]
 			return p, nil
 		},
 		Inject: func(ctx context.Context, c killConfig, u life) error {
-			engine, s, err := e.toEnd(ctx, u)
+			if c.Via == viaCrash {
+				return u.crash(c.Signal)
+			}
+			engine, _, err := e.toEnd(ctx, u)
 			if err != nil {
 				return err
-			}
-			if c.Via == viaCrash {
-				return s.crash(c.Signal)
 			}
 			ctx, cancel := finish(ctx, engineTime)
 			defer cancel()

@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
@@ -26,6 +27,8 @@ type life struct {
 	// LateExit is the exit code that the fault itself gives the container, if it has
 	// one of its own; 0: none.
 	LateExit int `json:"late_exit,omitempty"`
+	// Process is the container's main process, for a fault that goes past the engine.
+	Process *incarnation.Incarnation `json:"process,omitempty"`
 }
 
 const (
@@ -37,6 +40,9 @@ const (
 	engineTime = 20 * time.Second
 	// revertTime is the longest that putting one container back may take.
 	revertTime = 30 * time.Second
+	// atOnce is how many containers a fault works on beside each other: more only wait
+	// for each other inside the engine.
+	atOnce = 8
 	// lookAgain is the pause between two looks while the engine works.
 	lookAgain = 100 * time.Millisecond
 )
@@ -159,7 +165,11 @@ func (e *engines) observeLife(ctx context.Context, u life) (sdk.Effect, error) {
 		return sdk.Effect{}, err
 	}
 	if found && u.condition(s) == intact {
-		return sdk.Effect{Detail: "still runs since " + s.StartedAt}, nil
+		ended, err := u.ended()
+		if err != nil || !ended {
+			return sdk.Effect{Detail: "still runs since " + s.StartedAt}, err
+		}
+		return sdk.Effect{Bites: true, Detail: "its main process has ended, which the engine is about to notice"}, nil
 	}
 	if !found || !s.Running {
 		next, replaced, err := engine.successor(ctx, u.Compose, u.Container)
@@ -174,6 +184,16 @@ func (e *engines) observeLife(ctx context.Context, u life) (sdk.Effect, error) {
 		return sdk.Effect{Bites: true, Detail: "the container was removed"}, nil
 	}
 	return u.effect(s), nil
+}
+
+// ended says whether the main process is known to have ended, which the engine notices
+// a little later when it was not its own doing.
+func (u life) ended() (bool, error) {
+	if u.Process == nil {
+		return false, nil
+	}
+	alive, err := u.Process.Alive()
+	return err == nil && !alive, err
 }
 
 // effect is what a look at a container that is not intact says.
@@ -209,7 +229,7 @@ func (e *engines) revertLife(ctx context.Context, u life) (sdk.Reverted, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, revertTime)
 	defer cancel()
-	s, found, err := engine.calm(ctx, u.Container)
+	s, found, err := engine.noticed(ctx, u)
 	if err != nil {
 		return sdk.Reverted{}, err
 	}
@@ -292,6 +312,26 @@ func (e *engine) calm(ctx context.Context, id string) (snapshot, bool, error) {
 				return s, found, fmt.Errorf("container %s does not stay up: its restart policy has tried %d times, last exit code %d", s.Name, s.RestartCount, s.ExitCode)
 			}
 			return s, found, fmt.Errorf("container %s is still being removed: %w", s.Name, ctx.Err())
+		}
+	}
+}
+
+// noticed is calm, and waits until the engine has noticed a death that was not its own
+// doing.
+func (e *engine) noticed(ctx context.Context, u life) (snapshot, bool, error) {
+	for {
+		s, found, err := e.calm(ctx, u.Container)
+		if err != nil || !found || u.condition(s) != intact {
+			return s, found, err
+		}
+		ended, err := u.ended()
+		if err != nil || !ended {
+			return s, found, err
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return s, found, fmt.Errorf("the main process of container %s has ended, but the engine says that it runs: %w", u.Name, ctx.Err())
 		}
 	}
 }

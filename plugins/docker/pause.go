@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/faultline-go/faultline/plugins/internal/cgroup"
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 )
 
-type pauseConfig struct{}
+type pauseConfig struct {
+	Via string `hcl:"via,optional" default:"engine" enum:"engine|crash" doc:"engine: the Engine API pauses, and says so. crash: the container's control group is frozen on the host, all containers together; the engine does not know of it. Needs the engine's host and root."`
+}
 
 // paused is the undo record of a pause. It lives in one incarnation: the next one
 // starts unpaused.
@@ -17,6 +21,10 @@ type paused struct {
 	Container string  `json:"container"`
 	Name      string  `json:"name"`
 	StartedAt string  `json:"started_at"`
+
+	// For a pause that goes past the engine.
+	Process incarnation.Incarnation `json:"process,omitzero"`
+	Freezer cgroup.Freezer          `json:"freezer,omitzero"`
 }
 
 func pause(e *engines) sdk.Fault[pauseConfig, paused] {
@@ -27,15 +35,21 @@ func pause(e *engines) sdk.Fault[pauseConfig, paused] {
 		Accepts:       acceptsContainer(),
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
-		Requires:      []string{"docker socket"},
+		Requires:      []string{"docker socket", "root on the engine's host for via = \"crash\""},
 		Settle:        settle,
 		RevertTime:    revertTime,
-		Prepare: func(ctx context.Context, t sdk.PrepareTarget, _ pauseConfig) (sdk.Prepared[paused], error) {
+		Concurrency:   atOnce,
+		Prepare: func(ctx context.Context, t sdk.PrepareTarget, c pauseConfig) (sdk.Prepared[paused], error) {
 			_, s, p, err := e.prepareLife(ctx, t)
 			if err != nil {
 				return sdk.Prepared[paused]{}, err
 			}
 			u := paused{Engine: p.Undo.Engine, Container: s.ID, Name: s.Name, StartedAt: s.StartedAt}
+			if c.Via == viaCrash {
+				if u.Process, u.Freezer, err = s.freezable(); err != nil {
+					return sdk.Prepared[paused]{}, err
+				}
+			}
 			e.notOurs.Delete(u)
 			return sdk.Prepared[paused]{Undo: u, Incarnation: p.Incarnation, Resources: p.Resources}, nil
 		},
@@ -47,6 +61,9 @@ func pause(e *engines) sdk.Fault[pauseConfig, paused] {
 }
 
 func (e *engines) freeze(ctx context.Context, u paused) error {
+	if u.frozen() {
+		return e.freezeGroup(ctx, u)
+	}
 	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
 	if err != nil {
 		return err
@@ -63,6 +80,9 @@ func (e *engines) freeze(ctx context.Context, u paused) error {
 }
 
 func (e *engines) observePause(ctx context.Context, u paused) (sdk.Effect, error) {
+	if u.frozen() {
+		return u.observeGroup()
+	}
 	_, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
 	switch {
 	case err != nil:
@@ -80,6 +100,9 @@ func (e *engines) observePause(ctx context.Context, u paused) (sdk.Effect, error
 func (e *engines) thaw(ctx context.Context, u paused) (sdk.Reverted, error) {
 	ctx, cancel := context.WithTimeout(ctx, revertTime)
 	defer cancel()
+	if u.frozen() {
+		return e.thawGroup(ctx, u)
+	}
 	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
 	if err != nil {
 		return sdk.Reverted{}, err
@@ -152,6 +175,13 @@ func (u paused) alone(s snapshot, found bool) (sdk.Reverted, bool) {
 
 func (e *engines) scanPause(ctx context.Context, known []sdk.Known[paused]) ([]sdk.Residue, error) {
 	return scan(ctx, known, func(ctx context.Context, u paused) (string, error) {
+		if u.frozen() {
+			e, err := u.observeGroup()
+			if err != nil || !e.Bites {
+				return "", err
+			}
+			return fmt.Sprintf("container %s is frozen", u.Name), nil
+		}
 		_, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
 		if err != nil {
 			return "", err

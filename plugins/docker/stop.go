@@ -31,6 +31,7 @@ func stop(e *engines) sdk.Fault[graceConfig, life] {
 		Requires:      []string{"docker socket"},
 		Settle:        settle,
 		RevertTime:    revertTime,
+		Concurrency:   atOnce,
 		Prepare: func(ctx context.Context, t sdk.PrepareTarget, _ graceConfig) (sdk.Prepared[life], error) {
 			_, s, p, err := e.prepareLife(ctx, t)
 			if err != nil {
@@ -68,6 +69,7 @@ func restart(e *engines) sdk.Fault[graceConfig, life] {
 		Requires:      []string{"docker socket"},
 		Settle:        settle,
 		RevertTime:    revertTime,
+		Concurrency:   atOnce,
 		Prepare: func(ctx context.Context, t sdk.PrepareTarget, _ graceConfig) (sdk.Prepared[life], error) {
 			_, _, p, err := e.prepareLife(ctx, t)
 			return p, err

@@ -3,6 +3,7 @@ package plugintest
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -284,8 +285,10 @@ func (p *process) renew(t *testing.T, fault string, every time.Duration) (stop f
 			}
 		}
 	}()
-	return func() bool {
+	stop = sync.OnceValue(func() bool {
 		close(enough)
 		return <-last
-	}
+	})
+	t.Cleanup(func() { stop() }) // also where the test ends before it asks
+	return stop
 }

@@ -125,7 +125,7 @@ type Block struct {
 // FaultMeta and the lists beside it name the arguments that the engine itself
 // reads in a block; a plugin's schema that uses one of them is refused.
 var (
-	FaultMeta  = []string{"target", "start", "after", "duration", "lease", "for_each", "on_empty", "irreversible"}
+	FaultMeta  = []string{"target", "start", "after", "ends_after", "duration", "lease", "for_each", "on_empty", "irreversible"}
 	ProbeMeta  = []string{"rate", "interval", "timeout", "for_each"}
 	ActionMeta = []string{"start", "after", "timeout", "for_each"}
 	PluginMeta = []string{"version"}

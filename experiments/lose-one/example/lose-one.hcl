@@ -1,0 +1,55 @@
+# One instance of a group dies.
+#
+#   faultline catalog lose-one    explains it, with all inputs
+
+scenario "lose-one" {
+  title       = "The service survives losing one instance"
+  environment = var.environment
+}
+
+variable "environment" {
+  type        = string
+  default     = "staging"
+  description = "limits and policies are keyed on it"
+}
+
+variable "url" {
+  type        = string
+  description = "what a customer would ask for"
+}
+
+variable "labels" {
+  type        = map(string)
+  description = "labels that all containers of the group have"
+}
+
+# 100 requests a second for 10 s are 1000 samples; 99 % takes 299 without a bad one.
+probe "http" "service" {
+  url     = var.url
+  rate    = 100
+  timeout = "1s"
+}
+
+steady_state "serving" {
+  objective "available" {
+    probe  = probe.http.service
+    good   = sample.ok
+    target = 0.99
+  }
+}
+
+experiment "lose-one" {
+  source       = "catalog:lose-one"
+  steady_state = [steady_state.serving]
+  baseline     = "10s"
+  observe      = "15s"
+  inputs = {
+    labels   = var.labels
+    duration = "10s"
+  }
+}
+
+limits {
+  max_targets = 1
+  max_percent = 50 # never half of the group or more by accident
+}

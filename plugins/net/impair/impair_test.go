@@ -1,0 +1,344 @@
+//go:build linux
+
+package impair
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/faultline-go/faultline/plugins/net/nettest"
+)
+
+func mark() string {
+	b := make([]byte, markLength/2)
+	_, _ = rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// put puts an impairment into a host, wants that the kernel shows it, and returns how to
+// take it out and how to look at it.
+func put(t *testing.T, h nettest.Host, s Spec, ttl time.Duration) (out func(), look func() State) {
+	t.Helper()
+	var site *Site
+	inside := func(f func() error) {
+		t.Helper()
+		if err := h.Do(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside(func() (err error) { site, err = Open(false); return err })
+	t.Cleanup(func() { site.Close() })
+	if s.Action.Queued() && s.Devices == nil {
+		inside(func() error {
+			d, err := LookAt(nettest.Device)
+			s.Devices = []Device{d}
+			return err
+		})
+	}
+	inside(func() error {
+		if is, err := site.Look(s); err != nil || is.Any {
+			t.Errorf("before it is in: %+v, %v", is, err)
+		}
+		return site.In(s, ttl)
+	})
+	look = func() (is State) {
+		inside(func() (err error) { is, err = site.Look(s); return err })
+		return is
+	}
+	if is := look(); !is.Whole || !is.Armed || !is.Any {
+		t.Errorf("when it is in: %+v", is)
+	}
+	return func() {
+		inside(func() error {
+			if did, err := site.Out(s); err != nil || !did {
+				t.Errorf("out: changed %v, %v", did, err)
+			}
+			if did, err := site.Out(s); err != nil || did {
+				t.Errorf("out once more: changed %v, %v", did, err)
+			}
+			return nil
+		})
+		if is := look(); is.Any {
+			t.Errorf("after it is out: %+v", is)
+		}
+	}, look
+}
+
+func prefixes(all ...netip.Addr) (out []netip.Prefix) {
+	for _, a := range all {
+		out = append(out, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return out
+}
+
+func TestDrop(t *testing.T) {
+	t.Parallel()
+	p := nettest.NewPair(t)
+	p.Settle6(t)
+	for name, c := range map[string]struct {
+		match  Match
+		echo   uint16 // port of the echo, 0: any
+		v4, v6 bool   // cut off
+	}{
+		"everything both ways":   {match: Match{Direction: Both}, v4: true, v6: true},
+		"what leaves":            {match: Match{Direction: Out}, v4: true, v6: true},
+		"what arrives":           {match: Match{Direction: In}, v4: true, v6: true},
+		"one peer":               {match: Match{Direction: Out, To: prefixes(netip.MustParseAddr("10.99.0.2"))}, v4: true},
+		"a peer's network":       {match: Match{Direction: In, From: []netip.Prefix{netip.MustParsePrefix("10.99.0.0/16")}}, v4: true},
+		"one peer in v6":         {match: Match{Direction: Both, To: prefixes(netip.MustParseAddr("fd99::2"))}, v6: true},
+		"another peer":           {match: Match{Direction: Both, To: prefixes(netip.MustParseAddr("10.99.0.3"), netip.MustParseAddr("fd99::3"))}},
+		"a peer's port":          {match: Match{Direction: Both, Ports: []Ports{{5000, 5010}}, PortsOf: Peer}, echo: 5005, v4: true, v6: true},
+		"a port, out":            {match: Match{Direction: Out, Ports: []Ports{{5000, 5010}}}, echo: 5010, v4: true, v6: true},
+		"the target's port":      {match: Match{Direction: Both, Ports: []Ports{{5000, 5010}}, PortsOf: Target}, echo: 5005},
+		"another port":           {match: Match{Direction: Both, Ports: []Ports{{1, 4999}, {5001, 5001}}, PortsOf: Peer}, echo: 5000},
+		"another protocol":       {match: Match{Direction: Both, Protocols: []string{"tcp", "icmp"}}},
+		"this protocol":          {match: Match{Direction: Both, Protocols: []string{"udp"}}, v4: true, v6: true},
+		"peer, port and protocl": {match: Match{Direction: Both, To: prefixes(netip.MustParseAddr("10.99.0.2")), Ports: []Ports{{5005, 5005}}, Protocols: []string{"udp"}}, echo: 5005, v4: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			four := p.There.Echo(t, netip.AddrPortFrom(p.There.IP, c.echo))
+			six := p.There.Echo(t, netip.AddrPortFrom(p.There.IP6, c.echo))
+			arrives := func(to netip.AddrPort) bool {
+				took, _ := p.Here.Ping(t, to, 3, time.Millisecond, 100*time.Millisecond)
+				return len(took) == 3
+			}
+			if !arrives(four) || !arrives(six) {
+				t.Fatal("the wire does not work without any fault")
+			}
+			out, look := put(t, p.Here, Spec{Mark: mark(), Match: c.match, Action: Action{Drop: true}}, time.Minute)
+			if arrives(four) == c.v4 || arrives(six) == c.v6 {
+				t.Errorf("cut off v4 %v, v6 %v; want %v, %v", !arrives(four), !arrives(six), c.v4, c.v6)
+			}
+			if hit := look().Packets > 0; hit != (c.v4 || c.v6) {
+				t.Errorf("the kernel has counted %d packets", look().Packets)
+			}
+			out()
+			if !arrives(four) || !arrives(six) {
+				t.Error("still cut off after it is out")
+			}
+		})
+	}
+}
+
+func TestAShareIsDropped(t *testing.T) {
+	t.Parallel()
+	p := nettest.NewPair(t)
+	echo := p.There.Echo(t, netip.AddrPortFrom(p.There.IP, 0))
+	out, look := put(t, p.Here, Spec{Mark: mark(), Match: Match{Direction: Out, Percent: 30, Protocols: []string{"udp"}}, Action: Action{Drop: true}}, time.Minute)
+	const n = 2000
+	took, _ := p.Here.Ping(t, echo, n, 50*time.Microsecond, 300*time.Millisecond)
+	// Five standard deviations of a binomial with n = 2000 and p = 0.3 are 5.1 %.
+	if lost := 1 - float64(len(took))/n; lost < 0.248 || lost > 0.352 {
+		t.Errorf("%.1f %% of %d packets were lost, want 30", 100*lost, n)
+	}
+	if got := look().Packets; got != n-uint64(len(took)) {
+		t.Errorf("the kernel counted %d dropped packets, %d answers of %d came", got, len(took), n)
+	}
+	out()
+}
+
+func TestReject(t *testing.T) {
+	t.Parallel()
+	p := nettest.NewPair(t)
+	served := p.There.Serve(t, netip.AddrPortFrom(p.There.IP, 0), func(net.Conn) {})
+	out, _ := put(t, p.Here, Spec{Mark: mark(), Match: Match{Direction: Out}, Action: Action{Reject: true}}, time.Minute)
+	if c, err := p.Here.Dial(served, 5*time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+		if err == nil {
+			c.Close()
+		}
+		t.Errorf("dial: %v, want that it is refused", err)
+	}
+	out()
+	c, err := p.Here.Dial(served, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+// Nobody renews and nobody removes: the kernel ends it. What is left does nothing.
+func TestTheKernelEndsIt(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]Spec{
+		"table": {Match: Match{Direction: Both}, Action: Action{Drop: true}},
+		"queue": {Match: Match{Direction: Both}, Action: Action{Rate: &Rate{Bytes: 1, Burst: 2000, Limit: 2000}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := nettest.NewPair(t)
+			echo := p.There.Echo(t, netip.AddrPortFrom(p.There.IP, 0))
+			s.Mark = mark()
+			out, look := put(t, p.Here, s, time.Second)
+			began := time.Now()
+			for look().Armed {
+				if time.Since(began) > 20*time.Second {
+					t.Fatal("it never ends")
+				}
+				<-time.After(10 * time.Millisecond)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("it ended %s after it was armed for a second", took)
+			}
+			if took, _ := p.Here.Ping(t, echo, 100, time.Millisecond, time.Second); len(took) != 100 {
+				t.Errorf("%d of 100 packets arrive after it has ended", len(took))
+			}
+			out()
+		})
+	}
+}
+
+func TestRenewalsKeepIt(t *testing.T) {
+	t.Parallel()
+	p := nettest.NewPair(t)
+	s := Spec{Mark: mark(), Match: Match{Direction: Both}, Action: Action{Drop: true}}
+	out, look := put(t, p.Here, s, 500*time.Millisecond)
+	var site *Site
+	if err := p.Here.Do(func() (err error) { site, err = Open(false); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer site.Close()
+	for range 8 {
+		if err := p.Here.Do(func() error { return site.Renew(s, time.Minute) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := look().Left; left < 50*time.Second {
+		t.Errorf("after a renewal for a minute %s are left", left)
+	}
+	out()
+	if err := p.Here.Do(func() error { return site.Renew(s, time.Minute) }); err == nil {
+		t.Error("what is not there was renewed")
+	}
+}
+
+func TestRate(t *testing.T) {
+	for _, way := range []Direction{Out, In} {
+		t.Run(string(way), func(t *testing.T) {
+			p := nettest.NewPair(t)
+			const bytes = 1_000_000 // 8 mbit/s
+			from, to := p.Here, p.There
+			if way == In {
+				from, to = to, from
+			}
+			at := from.Serve(t, netip.AddrPortFrom(from.IP, 0), nettest.Flood)
+			free, err := to.Dial(at, 5*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := nettest.Rate(free, 200*time.Millisecond)
+			free.Close()
+			if before < 5*bytes {
+				t.Fatalf("without any fault the wire carries %.0f bytes/s: too little to see anything", before)
+			}
+			s := Spec{Mark: mark(), Match: Match{Direction: way}, Action: Action{Rate: &Rate{Bytes: bytes, Burst: 16 << 10, Limit: 64 << 10}}}
+			out, look := put(t, p.Here, s, time.Minute)
+			c, err := to.Dial(at, 5*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nettest.Rate(c, 500*time.Millisecond) // what was under way, and the burst
+			got := nettest.Rate(c, 2*time.Second)
+			c.Close()
+			// Headers are counted too, and a busy machine is slower, never faster.
+			if got > bytes*1.02 || got < bytes*0.75 {
+				t.Errorf("the stream has %.0f bytes/s, want at most %d", got, bytes)
+			}
+			if look().Packets == 0 {
+				t.Error("the kernel has counted no packets")
+			}
+			out()
+		})
+	}
+}
+
+// What a device had is there while the fault is on, for the packets that are not chosen,
+// and exactly as it was afterwards.
+func TestTheDevicesOwnQueueComesBack(t *testing.T) {
+	t.Parallel()
+	p := nettest.NewPair(t)
+	var link netlink.Link
+	inside := func(f func() error) {
+		t.Helper()
+		if err := p.Here.Do(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside(func() (err error) {
+		if link, err = netlink.LinkByName(nettest.Device); err != nil {
+			return err
+		}
+		return netlink.QdiscAdd(&netlink.Tbf{
+			QdiscAttrs: netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(0x77, 0), Parent: netlink.HANDLE_ROOT},
+			Rate:       10_000_000, Limit: 100_000, Buffer: 100_000,
+		})
+	})
+	var before *Qdisc
+	inside(func() (err error) { before, err = rootOf(link.Attrs().Index); return err })
+	if before == nil || before.Kind != "tbf" {
+		t.Fatalf("before: %v", before)
+	}
+	s := Spec{Mark: mark(), Match: Match{Direction: Out, To: prefixes(p.There.IP6)}, Action: Action{Rate: &Rate{Bytes: 1000, Burst: 2000, Limit: 2000}}}
+	out, _ := put(t, p.Here, s, time.Minute)
+	inside(func() error {
+		all, err := qdiscs(link.Attrs().Index)
+		kept := false
+		for _, q := range all {
+			kept = kept || q.Kind == "tbf" && q.parent&0xffff == 1 && string(q.Options) == string(before.Options)
+		}
+		if !kept {
+			t.Errorf("other packets do not pass what the device had: %v", all)
+		}
+		_, again := LookAt(nettest.Device)
+		if again == nil || !strings.Contains(again.Error(), "has a fault of faultline already") {
+			t.Errorf("a second fault on the device: %v", again)
+		}
+		return err
+	})
+	out()
+	inside(func() error {
+		after, err := rootOf(link.Attrs().Index)
+		if !same(before, after) {
+			t.Errorf("before %+v, after %+v", before, after)
+		}
+		return err
+	})
+}
+
+func TestDevicesThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	p := nettest.NewPair(t)
+	err := p.Here.Do(func() error {
+		link, err := netlink.LinkByName(nettest.Device)
+		if err != nil {
+			return err
+		}
+		if _, err := LookAt("nope"); err == nil || !strings.Contains(err.Error(), "no such interface") {
+			t.Errorf("a device that does not exist: %v", err)
+		}
+		htb := netlink.NewHtb(netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT})
+		if err := netlink.QdiscAdd(htb); err != nil {
+			return err
+		}
+		if _, err := LookAt(nettest.Device); err == nil || !strings.Contains(err.Error(), "htb 1:, which could not be put back") {
+			t.Errorf("a device with classes: %v", err)
+		}
+		if err := netlink.LinkSetDown(link); err != nil {
+			return err
+		}
+		if _, err := LookAt(nettest.Device); err == nil || !strings.Contains(err.Error(), "is down") {
+			t.Errorf("a device that is down: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

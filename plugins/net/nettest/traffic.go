@@ -1,0 +1,175 @@
+//go:build linux
+
+package nettest
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+)
+
+// Listen opens a UDP socket in the host, closed with the test.
+func (h Host) Listen(t testing.TB, at netip.AddrPort) *net.UDPConn {
+	t.Helper()
+	var c *net.UDPConn
+	must(t, h.Do(func() (err error) {
+		c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+		return err
+	}))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Echo sends every datagram back to where it came from, until the test ends.
+func (h Host) Echo(t testing.TB, at netip.AddrPort) netip.AddrPort {
+	t.Helper()
+	c := h.Listen(t, at)
+	done := make(chan struct{})
+	t.Cleanup(func() { c.Close(); <-done })
+	go func() {
+		defer close(done)
+		buffer := make([]byte, 64<<10)
+		for {
+			n, from, err := c.ReadFromUDPAddrPort(buffer)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err == nil {
+				_, _ = c.WriteToUDPAddrPort(buffer[:n], from) // refused answers are the test's business
+			}
+		}
+	}()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// Ping sends n datagrams to an Echo, one every pause, and returns how long the answers
+// took, the shortest first, and how many there were in all, later ones and copies
+// included. It waits wait for the last.
+func (h Host) Ping(t testing.TB, to netip.AddrPort, n int, pause, wait time.Duration) (took []time.Duration, answers int) {
+	t.Helper()
+	c := h.Listen(t, netip.AddrPortFrom(unspecified(to.Addr()), 0))
+	defer c.Close()
+	sent := make([]time.Time, n)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(max(pause, time.Microsecond))
+		defer tick.Stop()
+		for i := range n {
+			sent[i] = time.Now()
+			// A packet filter's drop may come back as an error of the sender's.
+			_, _ = c.WriteToUDPAddrPort(binary.BigEndian.AppendUint32(nil, uint32(i)), to)
+			<-tick.C
+		}
+	}()
+	buffer := make([]byte, 64)
+	seen := map[uint32]time.Time{}
+	for {
+		deadline := time.Now().Add(wait)
+		select {
+		case <-done:
+		default:
+			deadline = deadline.Add(time.Duration(n) * pause)
+		}
+		if len(seen) == n { // only copies can come
+			deadline = time.Now().Add(20 * time.Millisecond)
+		}
+		must(t, c.SetReadDeadline(deadline))
+		size, _, err := c.ReadFromUDPAddrPort(buffer)
+		at := time.Now()
+		var late net.Error
+		if errors.As(err, &late) && late.Timeout() {
+			break
+		}
+		if err != nil || size < 4 {
+			continue // somebody answered that nobody is there
+		}
+		answers++
+		i := binary.BigEndian.Uint32(buffer)
+		if _, again := seen[i]; !again && int(i) < n {
+			seen[i] = at
+		}
+	}
+	<-done
+	for i, at := range seen {
+		took = append(took, at.Sub(sent[i]))
+	}
+	slices.Sort(took)
+	return took, answers
+}
+
+func unspecified(like netip.Addr) netip.Addr {
+	if like.Is6() {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// Serve accepts TCP connections until the test ends, and hands each to handle.
+func (h Host) Serve(t testing.TB, at netip.AddrPort, handle func(net.Conn)) netip.AddrPort {
+	t.Helper()
+	var l net.Listener
+	must(t, h.Do(func() (err error) {
+		l, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+		return err
+	}))
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				handle(c)
+			}()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// Dial opens a TCP connection from the host.
+func (h Host) Dial(to netip.AddrPort, within time.Duration) (c net.Conn, err error) {
+	err = h.Do(func() (err error) {
+		// With one address given there is nothing that another goroutine would try.
+		d := net.Dialer{Timeout: within}
+		c, err = d.DialContext(context.Background(), "tcp", to.String())
+		return err
+	})
+	return c, err
+}
+
+// Reads a stream for that long, and returns the bytes a second.
+func Rate(c net.Conn, during time.Duration) float64 {
+	began := time.Now()
+	_ = c.SetReadDeadline(began.Add(during))
+	n, _ := io.Copy(io.Discard, c)
+	return float64(n) / time.Since(began).Seconds()
+}
+
+// Flood writes until the connection ends.
+func Flood(c net.Conn) {
+	block := make([]byte, 32<<10)
+	for {
+		if _, err := c.Write(block); err != nil {
+			return
+		}
+	}
+}
+
+// Median of durations in order; the last resort of a test whose packets are all lost.
+func Median(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return -1
+	}
+	return all[len(all)/2]
+}
