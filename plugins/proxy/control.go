@@ -35,21 +35,16 @@ func startControl(p *proxies) (*control, string, error) {
 		return nil, "", fmt.Errorf("listen for other processes: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{listen}/{fault}", func(w http.ResponseWriter, r *http.Request) {
-		if x := p.find(r.PathValue("listen")); x == nil || !x.has(r.PathValue("fault")) {
+	mux.HandleFunc("GET /{proxy}/{fault}", func(w http.ResponseWriter, r *http.Request) {
+		if x := p.find(r.PathValue("proxy")); x == nil || !x.has(r.PathValue("fault")) {
 			http.NotFound(w, r)
 		}
 	})
-	mux.HandleFunc("DELETE /{listen}/{fault}", func(w http.ResponseWriter, r *http.Request) {
-		found := false
-		if x := p.find(r.PathValue("listen")); x != nil {
-			var err error
-			if found, err = x.remove(r.PathValue("fault")); err != nil {
-				http.Error(w, err.Error(), http.StatusInternalServerError)
-				return
-			}
-		}
-		if !found {
+	mux.HandleFunc("DELETE /{proxy}/{fault}", func(w http.ResponseWriter, r *http.Request) {
+		switch found, err := p.end(r.PathValue("proxy"), r.PathValue("fault")); {
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		case !found:
 			http.NotFound(w, r)
 		}
 	})
@@ -95,13 +90,13 @@ func peerIsOurs(c net.Conn) bool {
 
 // ask talks to the process that owns a fault: whether it is active (GET), or to end it
 // (DELETE). found is false when it has no such fault.
-func (o owner) ask(ctx context.Context, method string, l listener, fault string) (found bool, err error) {
+func (o owner) ask(ctx context.Context, method, proxy, fault string) (found bool, err error) {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", o.Socket)
 	}}
 	defer transport.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(ctx, method, "http://proxy/"+url.PathEscape(l.Listen)+"/"+fault, nil)
+	r, err := http.NewRequestWithContext(ctx, method, "http://proxy/"+url.PathEscape(proxy)+"/"+fault, nil)
 	if err != nil {
 		return false, fmt.Errorf("ask %s: %w", o, err)
 	}

@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(hangEnv) != "" {
 		holdAFault()
 	}
+	if os.Getenv(islandEnv) != "" {
+		island()
+	}
 	plugintest.Main(m, plugin(shared))
 }
 

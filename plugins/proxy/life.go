@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	cryptorand "crypto/rand"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -22,6 +23,8 @@ type config interface {
 	seed() uint64
 	// place makes the fault with a seed, or says what is wrong with the configuration.
 	place(seed uint64) (placement, error)
+	// leads is about containers and processes.
+	leads() led
 }
 
 // undo names a fault and the process in whose memory it lives. That is all there is
@@ -31,6 +34,17 @@ type undo struct {
 	Seed     uint64   `json:"seed"`
 	Listener listener `json:"listener"`
 	Owner    owner    `json:"owner"`
+	// Subject is set for a container or process, whose connections are led to a proxy
+	// that the fault has to itself.
+	Subject *subject `json:"subject,omitempty"`
+}
+
+// key is what a proxy is known by.
+func (u undo) key() string {
+	if u.Subject != nil {
+		return u.Fault
+	}
+	return u.Listener.Listen
 }
 
 const (
@@ -44,16 +58,25 @@ const (
 func fault[C config](p *proxies, typ, doc string) sdk.FaultType {
 	return sdk.Fault[C, undo]{
 		Type: typ, Doc: doc,
-		Accepts:       []schema.Accept{{Interface: listenerKind, Attributes: []string{"listen", "upstream"}}},
+		Accepts: []schema.Accept{
+			{Interface: listenerKind, Attributes: []string{"listen", "upstream"}},
+			{Interface: "container", Attributes: []string{"id"}},
+			{Interface: "process", Attributes: []string{"pid", "start_ticks"}},
+		},
 		Hold:          sdk.HoldKernel, // the fault is memory of a process
 		Reversibility: sdk.Reversible,
-		Requires:      []string{"Linux"},
+		Requires:      []string{"Linux", "root for containers and processes"},
+		Settle:        time.Second,
 		RevertTime:    revertTime,
-		Check:         func(c C) error { _, err := c.place(1); return err },
+		Check: func(c C) error {
+			_, err := c.place(1)
+			_, other := c.leads().numbers()
+			return errors.Join(err, other)
+		},
 		Prepare: func(ctx context.Context, t sdk.PrepareTarget, c C) (sdk.Prepared[undo], error) {
 			return p.prepare(ctx, t, c)
 		},
-		Inject: func(_ context.Context, c C, u undo) error { return p.inject(c, u) },
+		Inject: func(ctx context.Context, c C, u undo) error { return p.inject(ctx, c, u) },
 		Observe: func(ctx context.Context, c C, u undo) (sdk.Effect, error) {
 			return p.observe(ctx, c, u)
 		},
@@ -65,31 +88,38 @@ func fault[C config](p *proxies, typ, doc string) sdk.FaultType {
 // prepare chooses the fault's name and seed. In a run its listener is open by now,
 // unless the plugin had to be started anew.
 func (p *proxies) prepare(ctx context.Context, t sdk.PrepareTarget, c config) (out sdk.Prepared[undo], err error) {
-	l, err := listenerOf(t.Candidate)
-	if err != nil {
-		return out, err
-	}
 	f, err := c.place(1)
-	if err == nil {
-		err = f.fits(l)
-	}
 	if err != nil {
-		return out, err
-	}
-	if _, err := p.ensure(ctx, l); err != nil {
 		return out, err
 	}
 	us, err := p.self()
 	if err != nil {
 		return out, err
 	}
-	u := undo{Fault: cryptorand.Text(), Seed: c.seed(), Listener: l, Owner: us}
+	u := undo{Fault: cryptorand.Text(), Seed: c.seed(), Owner: us}
 	if u.Seed == 0 {
 		u.Seed = 1 + rand.Uint64N(1<<53-1) // as large as a scenario can write it
 	}
 	// No resource is occupied: faults of one proxy, also two of one type, stand beside
 	// each other and end in any order.
-	return sdk.Prepared[undo]{Undo: u, Incarnation: fmt.Sprintf("%s in %s", l.Listen, us)}, nil
+	if !isListener(t.Candidate) {
+		s, err := subjectOf(ctx, t.Candidate, c.leads())
+		if err != nil {
+			return out, err
+		}
+		u.Subject, u.Listener = &s, s.listener(f)
+		return sdk.Prepared[undo]{Undo: u, Incarnation: s.incarnation()}, nil
+	}
+	if u.Listener, err = listenerOf(t.Candidate); err == nil {
+		err = f.fits(u.Listener)
+	}
+	if err == nil && len(c.leads().Ports) > 0 {
+		err = errors.New("ports are for containers and processes; a proxy_listener has the one that it listens at")
+	}
+	if err == nil {
+		_, err = p.ensure(ctx, u.Listener)
+	}
+	return sdk.Prepared[undo]{Undo: u, Incarnation: fmt.Sprintf("%s in %s", u.Listener.Listen, us)}, err
 }
 
 // self describes this process, and makes it reachable for others.
@@ -118,17 +148,20 @@ func (p *proxies) ours(u undo) bool {
 	return p.owner != nil && *p.owner == u.Owner
 }
 
-func (p *proxies) inject(c config, u undo) error {
+func (p *proxies) inject(ctx context.Context, c config, u undo) error {
 	if !p.ours(u) {
 		return fmt.Errorf("the proxy was prepared in %s, which is another one: nothing was injected", u.Owner)
-	}
-	x := p.find(u.Listener.Listen)
-	if x == nil {
-		return fmt.Errorf("listener %s at %s is not open: %w", u.Listener.Name, u.Listener.Listen, sdk.ErrGone)
 	}
 	f, err := c.place(u.Seed)
 	if err != nil {
 		return err
+	}
+	if u.Subject != nil {
+		return p.lead(ctx, f, u)
+	}
+	x := p.find(u.key())
+	if x == nil {
+		return fmt.Errorf("listener %s at %s is not open: %w", u.Listener.Name, u.Listener.Listen, sdk.ErrGone)
 	}
 	if err := f.fits(x.listener); err != nil {
 		return err
@@ -144,9 +177,9 @@ func (p *proxies) observe(ctx context.Context, c config, u undo) (sdk.Effect, er
 	if !p.ours(u) {
 		return elsewhere(ctx, u)
 	}
-	x := p.find(u.Listener.Listen)
+	x := p.find(u.key())
 	if x == nil {
-		return sdk.Effect{Detail: "the listener at " + u.Listener.Listen + " is not open"}, nil
+		return sdk.Effect{Detail: "the proxy of " + u.Listener.Listen + " is not open"}, nil
 	}
 	e := f.effect(x, u.Fault)
 	if c.seed() == 0 && (f.stream != nil && f.stream.Percent < 100 || f.web != nil && f.web.Percent < 100) {
@@ -164,7 +197,7 @@ func elsewhere(ctx context.Context, u undo) (sdk.Effect, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	found, err := u.Owner.ask(ctx, http.MethodGet, u.Listener, u.Fault)
+	found, err := u.Owner.ask(ctx, http.MethodGet, u.key(), u.Fault)
 	return sdk.Effect{Bites: found, Detail: fmt.Sprintf("the fault is in %s: %t", u.Owner, found)}, err
 }
 
@@ -172,11 +205,11 @@ func elsewhere(ctx context.Context, u undo) (sdk.Effect, error) {
 // one to; if it has ended, the fault has with it.
 func (p *proxies) revert(ctx context.Context, u undo) (sdk.Reverted, error) {
 	if p.ours(u) {
-		x := p.find(u.Listener.Listen)
+		x := p.find(u.key())
 		if x == nil {
-			return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the listener at " + u.Listener.Listen + " is not open"}, nil
+			return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the proxy of " + u.Listener.Listen + " is not open"}, nil
 		}
-		found, err := x.remove(u.Fault)
+		found, err := p.end(u.key(), u.Fault)
 		return removed(u, found), err
 	}
 	alive, err := u.Owner.lives()
@@ -184,13 +217,15 @@ func (p *proxies) revert(ctx context.Context, u undo) (sdk.Reverted, error) {
 		return sdk.Reverted{}, err
 	}
 	if !alive {
-		// Clients have to find the listener again for what is left of the run.
-		_, _ = p.ensure(ctx, u.Listener) // who needs it is told
+		if u.Subject == nil {
+			// Clients have to find the listener again for what is left of the run.
+			_, _ = p.ensure(ctx, u.Listener) // who needs it is told
+		}
 		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: u.Owner.String() + ", which held the fault in its memory, has ended"}, nil
 	}
 	asked, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	found, err := u.Owner.ask(asked, http.MethodDelete, u.Listener, u.Fault)
+	found, err := u.Owner.ask(asked, http.MethodDelete, u.key(), u.Fault)
 	switch {
 	case err == nil:
 		return removed(u, found), nil
@@ -202,9 +237,9 @@ func (p *proxies) revert(ctx context.Context, u undo) (sdk.Reverted, error) {
 
 func removed(u undo, found bool) sdk.Reverted {
 	if found {
-		return sdk.Reverted{Outcome: sdk.PutBack, Proof: "the proxy at " + u.Listener.Listen + " has let go of the fault"}
+		return sdk.Reverted{Outcome: sdk.PutBack, Proof: "the proxy of " + u.Listener.Listen + " has let go of the fault"}
 	}
-	return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the proxy at " + u.Listener.Listen + " has no such fault"}
+	return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the proxy of " + u.Listener.Listen + " has no such fault"}
 }
 
 // end kills a plugin that hangs with a fault in its memory, as its engine would have.
@@ -247,7 +282,7 @@ func (p *proxies) scan(ctx context.Context, known []sdk.Known[undo]) ([]sdk.Resi
 	for _, k := range known {
 		found := false
 		if p.ours(k.Undo) {
-			x := p.find(k.Undo.Listener.Listen)
+			x := p.find(k.Undo.key())
 			found = x != nil && x.has(k.Undo.Fault)
 		} else {
 			e, err := elsewhere(ctx, k.Undo)
@@ -259,7 +294,7 @@ func (p *proxies) scan(ctx context.Context, known []sdk.Known[undo]) ([]sdk.Resi
 		if found {
 			out = append(out, sdk.Residue{
 				Fault: k.Fault, Target: k.Target, Kind: sdk.ResidueMarked,
-				Detail: fmt.Sprintf("the fault is in the proxy at %s, in %s", k.Undo.Listener.Listen, k.Undo.Owner),
+				Detail: fmt.Sprintf("the fault is in the proxy of %s, in %s", k.Undo.Listener.Listen, k.Undo.Owner),
 			})
 		}
 	}

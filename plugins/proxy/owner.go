@@ -51,6 +51,9 @@ func state(pid int) (letter string, start uint64, err error) {
 	return "", 0, fmt.Errorf("look at process %d: %w", pid, err)
 }
 
+// isGone says that a process was not there to look at.
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) }
+
 // lives says whether the process still runs; a dead one takes its faults with it.
 func (o owner) lives() (bool, error) {
 	boot, err := bootID()
@@ -59,7 +62,7 @@ func (o owner) lives() (bool, error) {
 	}
 	letter, start, err := state(o.PID)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH):
+	case isGone(err):
 		return false, nil
 	case err != nil:
 		return false, err

@@ -63,7 +63,7 @@ func (f placement) effect(p *proxy, id string) sdk.Effect {
 		}
 		e := sdk.Effect{
 			Bites:    s.Acted > 0,
-			Detail:   fmt.Sprintf("acted on %d of %d requests that match at %s", s.Hit, s.Requests, p.Listen),
+			Detail:   fmt.Sprintf("acted on %d of %d requests that match of %s", s.Hit, s.Requests, p.Listen),
 			Measures: map[string]float64{"requests": float64(s.Requests), "requests_hit": float64(s.Hit)},
 		}
 		return withDelay(e, s.Typical)
@@ -77,7 +77,7 @@ func (f placement) effect(p *proxy, id string) sdk.Effect {
 	}
 	e := sdk.Effect{
 		Bites:  s.Acted > 0,
-		Detail: fmt.Sprintf("hit %d of %d connections at %s, acted %d times", s.Hit, s.Connections, p.Listen, s.Acted),
+		Detail: fmt.Sprintf("hit %d of %d connections of %s, acted %d times", s.Hit, s.Connections, p.Listen, s.Acted),
 		Measures: map[string]float64{
 			"connections": float64(s.Connections), "connections_hit": float64(s.Hit), "acted": float64(s.Acted),
 		},
@@ -89,7 +89,7 @@ func (f placement) effect(p *proxy, id string) sdk.Effect {
 }
 
 func gone(p *proxy) sdk.Effect {
-	return sdk.Effect{Detail: "the fault is not in the proxy at " + p.Listen}
+	return sdk.Effect{Detail: "the fault is not in the proxy of " + p.Listen}
 }
 
 func withDelay(e sdk.Effect, d time.Duration) sdk.Effect {
@@ -100,8 +100,18 @@ func withDelay(e sdk.Effect, d time.Duration) sdk.Effect {
 	return e
 }
 
-// refusal tries a connection.
+// refusal tries a connection, or counts those that were led to the proxy.
 func refusal(p *proxy) sdk.Effect {
+	if p.redirect != nil {
+		n, err := p.redirect.Led()
+		if err != nil {
+			return sdk.Effect{Detail: err.Error()}
+		}
+		return sdk.Effect{
+			Bites: n > 0, Detail: fmt.Sprintf("%d connections of %s were refused", n, p.Listen),
+			Measures: map[string]float64{"connections": float64(n)},
+		}
+	}
 	c, err := net.DialTimeout("tcp", p.relay.Addr().String(), time.Second)
 	if err == nil {
 		c.Close()

@@ -157,10 +157,10 @@ func TestEffectIsMeasured(t *testing.T) {
 	defer p.close()
 	p.inRun = true
 	target := listenerBefore(echoServer(t), protocolTCP)(t)
-	c := delayConfig{Delay: 40 * time.Millisecond, connectionShare: connectionShare{Percent: 100}}
+	c := delayConfig{Delay: 40 * time.Millisecond, answers: answers{"downstream"}, connectionShare: connectionShare{Percent: 100}}
 	made, err := p.prepare(t.Context(), sdk.PrepareTarget{Candidate: target}, c)
 	require(t, err)
-	require(t, p.inject(c, made.Undo))
+	require(t, p.inject(t.Context(), c, made.Undo))
 	if e, err := p.observe(t.Context(), c, made.Undo); err != nil || e.Bites {
 		t.Errorf("without traffic: %+v, %v", e, err)
 	}

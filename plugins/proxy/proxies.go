@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline-go/faultline/plugins/proxy/redirect"
 	"github.com/faultline-go/faultline/plugins/proxy/relay"
 	"github.com/faultline-go/faultline/plugins/proxy/toxiproxy"
 	"github.com/faultline-go/faultline/plugins/proxy/web"
@@ -54,6 +55,8 @@ type proxy struct {
 	listener
 	relay *relay.Proxy
 	web   *web.Layer // nil: it does not look at requests
+	// redirect leads connections to it; nil: clients come by themselves
+	redirect *redirect.Redirect
 }
 
 // open starts a proxy.
@@ -62,19 +65,26 @@ func (l listener) open(ctx context.Context) (*proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
-	p, server := &proxy{listener: l}, relay.To(l.Upstream)
+	return l.serve(at, relay.To(l.Upstream)), nil
+}
+
+// serve starts a proxy on an open socket.
+func (l listener) serve(at *net.TCPListener, server relay.Dial) *proxy {
+	p := &proxy{listener: l}
 	if l.Protocol != protocolHTTP {
 		p.relay = relay.Start(at, server)
-		return p, nil
+		return p
 	}
-	p.web = web.Start(func(ctx context.Context) (net.Conn, error) { return server(ctx, nil) })
-	p.relay = relay.Start(at, p.toWeb)
-	return p, nil
+	p.web = web.Start()
+	p.relay = relay.Start(at, func(_ context.Context, client *net.TCPConn) (relay.Stream, error) {
+		return p.toWeb(func(ctx context.Context) (net.Conn, error) { return server(ctx, client) })
+	})
+	return p
 }
 
 // toWeb connects a client to the layer that knows HTTP. Between the two is a pair of
 // sockets, so that faults on connections work before it as they do without.
-func (p *proxy) toWeb(context.Context, *net.TCPConn) (relay.Stream, error) {
+func (p *proxy) toWeb(server web.Dial) (relay.Stream, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the HTTP layer: %w", err)
@@ -84,7 +94,7 @@ func (p *proxy) toWeb(context.Context, *net.TCPConn) (relay.Stream, error) {
 	if err = errors.Join(err, other); err != nil {
 		return nil, fmt.Errorf("connect to the HTTP layer: %w", err)
 	}
-	p.web.Serve(theirs)
+	p.web.Serve(theirs, server)
 	return ours, nil
 }
 
@@ -92,6 +102,9 @@ func (p *proxy) close() error {
 	err := p.relay.Close()
 	if p.web != nil {
 		err = errors.Join(err, p.web.Close())
+	}
+	if p.redirect != nil {
+		err = errors.Join(err, p.redirect.Close())
 	}
 	return err
 }
@@ -101,7 +114,7 @@ type proxies struct {
 	mu       sync.Mutex
 	inRun    bool
 	declared []listener        // in the settings and by targets, in this order
-	open     map[string]*proxy // by Listen
+	open     map[string]*proxy // by undo.key
 	owner    *owner            // made when it is needed first
 	control  *control
 	api      *toxiproxy.API // nil: not asked for, or its address is taken
@@ -220,11 +233,11 @@ func (p *proxies) ensureAPI(ctx context.Context, address string) error {
 	return nil
 }
 
-// find returns an open proxy by its address.
-func (p *proxies) find(listen string) *proxy {
+// find returns an open proxy by its key.
+func (p *proxies) find(key string) *proxy {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.open[listen]
+	return p.open[key]
 }
 
 // declare notes a listener that a target asks for; the same one again is no news.

@@ -21,6 +21,7 @@ type requests struct {
 	Percent float64           `hcl:"percent,optional" default:"100" min:"0" max:"100" doc:"Share of the requests that match that are hit."`
 	First   int               `hcl:"first,optional" min:"1" doc:"Hit only the first so many requests that match. Default: no limit."`
 	Seed    int               `hcl:"seed,optional" min:"1" doc:"The same seed hits the same requests, if they come in the same order. Default: another one each time."`
+	led
 }
 
 func (r requests) seed() uint64 { return uint64(r.Seed) }

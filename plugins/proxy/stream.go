@@ -96,7 +96,7 @@ func (c limitConfig) place(seed uint64) (placement, error) {
 }
 
 // A listening socket refuses everybody or nobody: there is no share of connections.
-type downConfig struct{}
+type downConfig struct{ led }
 
 func (downConfig) seed() uint64 { return 0 }
 
@@ -104,7 +104,7 @@ func (downConfig) place(uint64) (placement, error) {
 	return placement{stream: &relay.Fault{Effect: relay.Down{}, Direction: relay.Both, Percent: 100}, refuses: true}, nil
 }
 
-type refuseConfig struct{}
+type refuseConfig struct{ led }
 
 func (refuseConfig) seed() uint64 { return 0 }
 

@@ -78,6 +78,12 @@ func (p *Proxy) Close() error {
 	return err
 }
 
+// Drain closes the listener. Connections go on until they end by themselves.
+func (p *Proxy) Drain() error { return p.gate.close() }
+
+// Wait waits until the listener is closed and all connections have ended.
+func (p *Proxy) Wait() { p.running.Wait() }
+
 // patience is how long the proxy waits when it cannot accept, for want of file
 // descriptors, say.
 const patience = 50 * time.Millisecond

@@ -174,9 +174,25 @@ func (p *pump) step(c *course) error {
 		p.wait(next)
 		return nil
 	}
-	if !p.reads(c, next) {
+	until := next
+	if !next.IsZero() {
+		switch soon, readable, err := awaitSoon(p.src, next); {
+		case err != nil:
+			return err
+		case soon && !readable:
+			return nil // it is time
+		case !soon:
+			until = next.Add(-fine)
+		}
+	}
+	if !p.reads(c, until) {
 		return nil
 	}
+	return p.read(c)
+}
+
+// read reads what has come, or waits for it until the deadline.
+func (p *pump) read(c *course) error {
 	if p.buf == nil {
 		p.buf = make([]byte, bufferSize)
 	}
@@ -261,15 +277,16 @@ func (p *pump) write(c *course, head *chunk, now time.Time) error {
 	for _, l := range c.limits {
 		size = min(size, int(max(0, l.Effect.(Limit).Bytes-l.passed)))
 	}
-	if size > 0 {
-		if _, err := p.dst.Write(head.data[:size]); err != nil {
-			return err
-		}
-	}
+	// Counted before anybody can see it.
 	held := now.Sub(head.read)
 	for _, all := range [][]*lane{c.delays, c.slicers} {
 		for _, l := range all {
 			l.did(size, held)
+		}
+	}
+	if size > 0 {
+		if _, err := p.dst.Write(head.data[:size]); err != nil {
+			return err
 		}
 	}
 	for _, l := range c.limits {

@@ -21,10 +21,11 @@ import (
 	"time"
 )
 
-// Layer serves clients' connections before one server. Its methods may be called by
-// several goroutines.
+// Dial makes a connection to the server.
+type Dial func(ctx context.Context) (net.Conn, error)
+
+// Layer serves clients' connections. Its methods may be called by several goroutines.
 type Layer struct {
-	dial   func(ctx context.Context) (net.Conn, error)
 	server *http.Server
 	queue  *queue
 	done   chan struct{}
@@ -33,14 +34,13 @@ type Layer struct {
 	faults []*active
 }
 
-// Start starts a layer that makes connections to the server by dial. The caller has
-// to call Close.
-func Start(dial func(ctx context.Context) (net.Conn, error)) *Layer {
-	l := &Layer{dial: dial, queue: newQueue(), done: make(chan struct{})}
+// Start starts a layer. The caller has to call Close.
+func Start() *Layer {
+	l := &Layer{queue: newQueue(), done: make(chan struct{})}
 	l.server = &http.Server{
 		Handler:     http.HandlerFunc(l.serve),
 		Protocols:   protocols(true, true),
-		ConnContext: l.connected,
+		ConnContext: connected,
 		ErrorLog:    log.New(io.Discard, "", 0), // a client that breaks off is nothing to report
 	}
 	go func() {
@@ -50,8 +50,9 @@ func Start(dial func(ctx context.Context) (net.Conn, error)) *Layer {
 	return l
 }
 
-// Serve takes a client's connection over.
-func (l *Layer) Serve(c net.Conn) { l.queue.put(c) }
+// Serve takes a client's connection over. The connections to the server that it needs
+// are made by dial.
+func (l *Layer) Serve(c net.Conn, dial Dial) { l.queue.put(&clientConn{Conn: c, dial: dial}) }
 
 // Close ends the layer with all its connections.
 func (l *Layer) Close() error {
@@ -76,23 +77,22 @@ type linkKey struct{}
 
 // connected makes the way to the server for a client's connection. Its transports end
 // with the connection.
-func (l *Layer) connected(ctx context.Context, c net.Conn) context.Context {
-	one, two := l.transport(protocols(true, false)), l.transport(protocols(false, true))
-	if closing, ok := c.(*closingConn); ok {
-		closing.onClose(func() {
-			one.CloseIdleConnections()
-			two.CloseIdleConnections()
-		})
-	}
+func connected(ctx context.Context, c net.Conn) context.Context {
+	client := c.(*clientConn)
+	one, two := transport(protocols(true, false), client.dial), transport(protocols(false, true), client.dial)
+	client.onClose(func() {
+		one.CloseIdleConnections()
+		two.CloseIdleConnections()
+	})
 	return context.WithValue(ctx, linkKey{}, &link{one: reverse(one), two: reverse(two)})
 }
 
-func (l *Layer) transport(p *http.Protocols) *http.Transport {
+func transport(p *http.Protocols, dial Dial) *http.Transport {
 	return &http.Transport{
 		Protocols:          p,
 		DisableCompression: true,             // whether to compress is the client's to say
 		IdleConnTimeout:    90 * time.Second, // for one that became idle after its client had gone
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) },
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 	}
 }
 

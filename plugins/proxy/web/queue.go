@@ -16,9 +16,9 @@ func newQueue() *queue {
 	return &queue{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-func (q *queue) put(c net.Conn) {
+func (q *queue) put(c *clientConn) {
 	select {
-	case q.conns <- &closingConn{Conn: c}:
+	case q.conns <- c:
 	case <-q.closed:
 		c.Close()
 	}
@@ -40,29 +40,31 @@ func (q *queue) Close() error {
 
 func (q *queue) Addr() net.Addr { return &net.UnixAddr{Name: "queue", Net: "unix"} }
 
-// closingConn says when it is closed.
-type closingConn struct {
+// clientConn is a client's connection: it knows the way to the server, and says when it
+// is closed.
+type clientConn struct {
 	net.Conn
+	dial Dial
 	mu   sync.Mutex
 	then func()
 	once sync.Once
 }
 
-func (c *closingConn) onClose(f func()) {
+func (c *clientConn) onClose(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.then = f
 }
 
 // CloseWrite is what an http.Server looks for when it ends a connection gently.
-func (c *closingConn) CloseWrite() error {
+func (c *clientConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return nil
 }
 
-func (c *closingConn) Close() error {
+func (c *clientConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		c.mu.Lock()

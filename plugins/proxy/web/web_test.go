@@ -28,10 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // before starts a layer before a server and listens for clients.
 func before(t testing.TB, upstream string) (l *Layer, address string) {
 	t.Helper()
-	l = Start(func(ctx context.Context) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", upstream)
-	})
+	l = Start()
 	at, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +41,10 @@ func before(t testing.TB, upstream string) (l *Layer, address string) {
 			if err != nil {
 				return
 			}
-			l.Serve(c)
+			l.Serve(c, func(ctx context.Context) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, "tcp", upstream)
+			})
 		}
 	}()
 	t.Cleanup(func() {
@@ -316,11 +316,11 @@ func TestGRPC(t *testing.T) {
 
 // A server that is not there looks to clients as it does without the proxy: no answer.
 func TestServerThatIsNotThere(t *testing.T) {
-	l := Start(func(context.Context) (net.Conn, error) { return nil, errors.New("nobody there") })
+	l := Start()
 	defer l.Close()
 	ours, theirs := net.Pipe()
 	defer ours.Close()
-	go l.Serve(theirs)
+	go l.Serve(theirs, func(context.Context) (net.Conn, error) { return nil, errors.New("nobody there") })
 	go fmt.Fprint(ours, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if answer, err := io.ReadAll(ours); len(answer) > 0 {
 		t.Errorf("%q, %v", answer, err)
