@@ -116,6 +116,20 @@ func (w *wires) late(c schema.Candidate) (bool, error) {
 	return len(took) == 0 || took[0] > 150*time.Millisecond, nil
 }
 
+// doubled says whether packets come back more than once.
+func (w *wires) doubled(c schema.Candidate) (bool, error) {
+	x := w.of(c)
+	took, answers := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, 400*time.Millisecond)
+	return answers > len(took), nil
+}
+
+// mixed says whether some packets are delayed by much and others are not.
+func (w *wires) mixed(c schema.Candidate) (bool, error) {
+	x := w.of(c)
+	took, _ := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, time.Second)
+	return len(took) > 1 && took[len(took)-1]-took[0] > 250*time.Millisecond, nil
+}
+
 // liedTo says whether a name does not exist that does.
 func (w *wires) liedTo(c schema.Candidate) (bool, error) {
 	x := w.of(c)

@@ -108,8 +108,13 @@ func TestNetemJitter(t *testing.T) {
 	needNetem(t)
 	for _, distribution := range []string{"uniform", "normal", "pareto"} {
 		took, _, _ := netem(t, Netem{Delay: 900 * ms, Jitter: 400 * ms, Distribution: distribution}, 60)
-		// Some are earlier than the mean, by a good part of the jitter, and some later.
-		if len(took) != 60 || took[0] > 800*ms || took[0] < 50*ms || took[59] < 1000*ms {
+		// Some are earlier than the mean, by a good part of the jitter, and some later. Only
+		// the uniform distribution has a least delay.
+		least := 0 * ms
+		if distribution == "uniform" {
+			least = 500 * ms
+		}
+		if len(took) != 60 || took[0] < least || took[0] > 800*ms || took[59] < 1000*ms {
 			t.Errorf("%s: %d of 60 packets came back, after %v", distribution, len(took), took)
 		}
 	}
@@ -142,8 +147,10 @@ func TestNetemDuplicates(t *testing.T) {
 
 func TestNetemCorrupts(t *testing.T) {
 	needNetem(t)
-	// Whatever bit is turned over, nearly always a checksum finds it.
-	if took, _, _ := netem(t, Netem{Corrupt: 1}, 100); len(took) > 20 {
+	// Nearly every bit of these packets is under a checksum, or in the address of the
+	// receiver's interface. The sender's has 6 of 46 bytes, and nobody looks at it: 13
+	// packets in a hundred, and 34 within six standard deviations.
+	if took, _, _ := netem(t, Netem{Corrupt: 1}, 100); len(took) > 34 {
 		t.Errorf("%d of 100 packets came back unharmed", len(took))
 	}
 }

@@ -127,7 +127,7 @@ func LookAt(name string) (Device, error) {
 	switch {
 	case root == nil:
 		return Device{Name: name}, nil
-	case ours(root.Handle):
+	case root.ours():
 		return Device{}, fmt.Errorf("interface %s has a fault of faultline already (%s): end it first, `faultline scan` tells what it is", name, root)
 	case !slices.Contains(restorable, root.Kind):
 		return Device{}, fmt.Errorf("interface %s has the queueing discipline %s, which could not be put back as it is: take it away first, or use a fault that needs none (net_partition, net_loss)", name, root)

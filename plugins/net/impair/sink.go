@@ -17,7 +17,7 @@ import (
 func (s Spec) sink(n int) string { return fmt.Sprintf("fl%s%c", s.Mark[:10], 'a'+rune(n%26)) }
 
 // sinkRoot is the handle of the discipline at a sink.
-const sinkRoot = rootBase | 0x00ff_0000
+const sinkRoot = leafBase
 
 // dig makes the sinks, each with the discipline that does the harm.
 func (s *Spec) dig() error {

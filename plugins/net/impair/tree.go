@@ -20,15 +20,16 @@ import (
 // The numbers come from the mark, so that a tree says whose it is.
 
 const (
-	rootBase = 0xfa00_0000
-	leafBase = 0xfb00_0000
-	keepBase = 0xfc00_0000
+	rootBase = 0xf000_0000
+	leafBase = 0xe000_0000
+	keepBase = 0xd000_0000
+	reserved = 0xfff // ffff: is the kernel's own
 )
 
 // number is the part of the mark that fits into a handle.
 func (s Spec) number() uint32 {
-	n, _ := strconv.ParseUint(s.Mark[:2], 16, 8) // validate has seen that it is one
-	return uint32(n) << 16
+	n, _ := strconv.ParseUint(s.Mark[:3], 16, 16) // validate has seen that it is one
+	return uint32(n%reserved) << 16
 }
 
 func (s Spec) root() uint32  { return rootBase | s.number() }
@@ -37,8 +38,8 @@ func (s Spec) class() uint32 { return s.root() | 2 }
 func (s Spec) leaf() uint32  { return leafBase | s.number() }
 func (s Spec) kept() uint32  { return keepBase | s.number() }
 
-// ours says whether the handle of a root is one of ours.
-func ours(handle uint32) bool { return handle&0xff00_0000 == rootBase }
+// ours says whether a discipline at a root is one of ours.
+func (q Qdisc) ours() bool { return q.Kind == "htb" && q.Handle&0xf000_0000 == rootBase }
 
 // unlimited is the rate of the tree's classes, in bits a second.
 const unlimited = 400e9
