@@ -15,10 +15,10 @@ import (
 
 // What a fault adds to be seen, and what is taken for seen.
 const (
-	added = "200ms"
-	seen  = 150 * time.Millisecond
+	added = "250ms"
+	seen  = 200 * time.Millisecond
 	// patience is how long an answer is waited for that does not come.
-	patience = 500 * time.Millisecond
+	patience = time.Second
 )
 
 func isTimeout(err error) bool {
@@ -44,24 +44,20 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 		bitten func(sdk.Candidate) (bool, error)
 	}{
 		{"proxy_delay", map[string]any{"delay": added}, stream, slow(seen, answer(10))},
-		{"proxy_bandwidth", map[string]any{"rate": "10kB", "direction": "upstream"}, stream, slow(seen, answer(2500))},
+		{"proxy_bandwidth", map[string]any{"rate": "10kB", "direction": "upstream"}, stream, slow(seen, answer(3000))},
 		{"proxy_slow_close", map[string]any{"delay": added, "direction": "downstream"}, stream, slow(seen, end)},
 		{"proxy_reset", nil, stream, ends(answer(10), isReset)},
 		{"proxy_timeout", nil, stream, ends(unanswered, isTimeout)},
-		{"proxy_slicer", map[string]any{"size": 1, "delay": "25ms", "direction": "upstream"}, stream, slow(seen, answer(10))},
+		{"proxy_slicer", map[string]any{"size": 1, "delay": "30ms", "direction": "upstream"}, stream, slow(seen, answer(10))},
 		{"proxy_limit", map[string]any{"bytes": 10}, stream, ends(answer(20), isEOF)},
 		{"proxy_down", nil, stream, isRefusing},
 		{"proxy_refuse", nil, stream, isRefusing},
 		{"proxy_slow_accept", map[string]any{"delay": added}, stream, slow(seen, answer(10))},
 		{"proxy_slow_connect", map[string]any{"delay": added}, stream, slow(seen, answer(10))},
-		{"proxy_http_delay", map[string]any{"delay": added}, request, func(c sdk.Candidate) (bool, error) {
-			at := time.Now()
+		{"proxy_http_delay", map[string]any{"delay": added}, request, slowly(seen, func(c sdk.Candidate) error {
 			_, _, err := get(c)
-			if nobody(err) {
-				return false, nil
-			}
-			return time.Since(at) >= seen, err
-		}},
+			return err
+		})},
 		{"proxy_http_abort", map[string]any{"status": 418}, request, answersOtherwise},
 		{"proxy_http_body", map[string]any{"replace": "good bye"}, request, answersOtherwise},
 	} {

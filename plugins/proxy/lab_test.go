@@ -36,14 +36,19 @@ func TestMain(m *testing.M) {
 	plugintest.Main(m, plugin(shared))
 }
 
-// freeAddress finds an address that nobody has, of a port that the kernel does not
-// give to clients by itself.
+// given are the addresses that freeAddress has returned.
+var given sync.Map
+
+// freeAddress finds an address that nobody has and nobody was given before, of a port
+// that the kernel does not give to clients by itself.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	for range 100 {
+	for range 1000 {
 		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
+		if _, taken := given.LoadOrStore(address, true); taken {
+			continue
+		}
+		if taken, err := isTaken(address); err == nil && !taken {
 			return address
 		}
 	}
@@ -151,13 +156,18 @@ func end(c net.Conn) error {
 	return err
 }
 
-// slow says that something takes at least so long, not only once: a busy machine can be
-// slow by itself. A server that is not there is not slow.
+// slow says that using a connection takes at least so long.
 func slow(least time.Duration, use func(net.Conn) error) func(sdk.Candidate) (bool, error) {
+	return slowly(least, func(c sdk.Candidate) error { return connect(c, use) })
+}
+
+// slowly says that something takes at least so long, and not only once: a busy machine
+// can be slow by itself. A server that is not there is not slow.
+func slowly(least time.Duration, use func(sdk.Candidate) error) func(sdk.Candidate) (bool, error) {
 	return func(c sdk.Candidate) (bool, error) {
-		for range 2 {
+		for range 3 {
 			at := time.Now()
-			if err := connect(c, use); nobody(err) {
+			if err := use(c); nobody(err) {
 				return false, nil
 			} else if err != nil {
 				return false, err
@@ -197,17 +207,31 @@ func isRefusing(c sdk.Candidate) (bool, error) {
 	if err := connect(c, func(net.Conn) error { return nil }); !nobody(err) {
 		return false, nil
 	}
+	return isTaken(addressOf(c))
+}
+
+// isTaken says whether somebody has bound an address, even without listening. It does
+// not listen there itself: a process that is started just then would have the socket
+// for a moment, and accept connections on it.
+func isTaken(address string) (bool, error) {
+	tcp, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return false, err
+	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false, err
 	}
 	defer unix.Close(fd)
-	tcp, err := net.ResolveTCPAddr("tcp", addressOf(c))
+	err = unix.Bind(fd, &unix.SockaddrInet4{Port: tcp.Port, Addr: [4]byte(tcp.IP.To4())})
+	if errors.Is(err, unix.EADDRINUSE) {
+		return true, nil
+	}
 	if err != nil {
 		return false, err
 	}
-	err = unix.Bind(fd, &unix.SockaddrInet4{Port: tcp.Port, Addr: [4]byte(tcp.IP.To4())})
-	return errors.Is(err, unix.EADDRINUSE), nil
+	// For as long as such a process has it, it is in nobody's way.
+	return false, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 }
 
 // get asks a web server through a proxy.

@@ -180,15 +180,9 @@ func TestFaultsOnProcessesKeepTheirPromises(t *testing.T) {
 		config map[string]any
 		bitten func(sdk.Candidate) (bool, error)
 	}{
-		{"proxy_delay", map[string]any{"delay": "600ms", "ports": []string{"7007"}}, func(c sdk.Candidate) (bool, error) {
-			for range 2 { // a busy machine can be slow by itself, but not each time
-				at := time.Now()
-				if err := visit(c, islandEcho, answer(10)); err != nil || time.Since(at) < 500*time.Millisecond {
-					return false, err
-				}
-			}
-			return true, nil
-		}},
+		{"proxy_delay", map[string]any{"delay": added, "ports": []string{"7007"}}, slowly(seen, func(c sdk.Candidate) error {
+			return visit(c, islandEcho, answer(10))
+		})},
 		{"proxy_refuse", map[string]any{"ports": []string{"7007"}}, func(c sdk.Candidate) (bool, error) {
 			err := visit(c, islandEcho, answer(10))
 			if nobody(err) {

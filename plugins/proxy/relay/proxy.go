@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package relay is a TCP proxy that can make the connections through it go wrong.
 //
 // While no fault is active the kernel moves the data (splice on Linux), and the proxy
