@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/faultline-go/faultline/plugins/net/hold"
 )
@@ -29,10 +30,9 @@ func (p place) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("%s: the target has no name servers: give addresses", host)
 	}
-	asked := 0
+	var asked atomic.Int64 // the resolver asks for several kinds of address at once
 	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (c net.Conn, err error) {
-		server := servers[asked%len(servers)]
-		asked++
+		server := servers[int(asked.Add(1)-1)%len(servers)]
 		n, err := p.alive()
 		if err != nil {
 			return nil, err

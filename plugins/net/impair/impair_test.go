@@ -252,8 +252,9 @@ func TestRate(t *testing.T) {
 			nettest.Rate(c, 500*time.Millisecond) // what was under way, and the burst
 			got := nettest.Rate(c, 2*time.Second)
 			c.Close()
-			// Headers are counted too, and a busy machine is slower, never faster.
-			if got > bytes*1.02 || got < bytes*0.75 {
+			// Headers are counted too, and a busy machine is slower; what waited for a reader
+			// that came late to its measurement is a tenth at most.
+			if got > bytes*1.1 || got < bytes*0.75 {
 				t.Errorf("the stream has %.0f bytes/s, want at most %d", got, bytes)
 			}
 			if look().Packets == 0 {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/faultline-go/faultline/plugins/internal/netns"
 )
 
 // NameServer answers every question for an address with the host's own, on port 53, until
@@ -72,7 +74,14 @@ func (h Host) Resolve(server netip.Addr, network, name string, within time.Durat
 		if network != "" {
 			asked = network
 		}
-		err = h.Do(func() (err error) {
+		// Opened for itself: the resolver may still dial when nobody waits for the answer
+		// any more, and the host's own is closed then.
+		n, err := netns.At(h.Path)
+		if err != nil {
+			return nil, err
+		}
+		defer n.Close()
+		err = n.Do(func() (err error) {
 			c, err = new(net.Dialer).DialContext(ctx, asked, netip.AddrPortFrom(server, 53).String())
 			return err
 		})
