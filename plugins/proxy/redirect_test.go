@@ -151,7 +151,7 @@ func rulesIn(c sdk.Candidate) (string, error) {
 		all, err := x.Tables(tablePrefix)
 		for _, table := range all {
 			n, counted := x.Counted(table)
-			found += n.Rules
+			found += n.Counters // of the rules that lead
 			err = errors.Join(err, counted)
 		}
 		return err

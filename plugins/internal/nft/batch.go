@@ -33,7 +33,7 @@ const Owner uint32 = 0x2
 type Chain struct {
 	Table    Table
 	Name     string
-	Type     string // filter, nat or route
+	Type     string // filter, nat or route; empty: no packet comes there by itself
 	Hook     uint32 // unix.NF_INET_*, or unix.NF_NETDEV_INGRESS
 	Priority int32
 	Device   string // in the family netdev
@@ -113,8 +113,12 @@ func (b *Batch) DelTable(t Table) {
 	b.add(unix.NFT_MSG_DELTABLE, 0, t.Family, text(unix.NFTA_TABLE_NAME, t.Name))
 }
 
-// AddChain makes a chain that sees packets at its hook.
+// AddChain makes a chain that sees packets at its hook, if it has a type.
 func (b *Batch) AddChain(c Chain) {
+	if c.Type == "" {
+		b.add(unix.NFT_MSG_NEWCHAIN, create, c.Table.Family, text(unix.NFTA_CHAIN_TABLE, c.Table.Name), text(unix.NFTA_CHAIN_NAME, c.Name))
+		return
+	}
 	hook := []netlink.Attribute{
 		number(unix.NFTA_HOOK_HOOKNUM, c.Hook),
 		number(unix.NFTA_HOOK_PRIORITY, uint32(c.Priority)),

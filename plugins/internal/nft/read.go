@@ -54,9 +54,10 @@ func (c *Conn) Tables(prefix string) ([]Table, error) {
 
 // Count is what the counters of a table's rules have seen.
 type Count struct {
-	Rules   int
-	Packets uint64
-	Bytes   uint64
+	Rules    int
+	Counters int
+	Packets  uint64
+	Bytes    uint64
 }
 
 // Counted adds up the counters of a table. A table that does not exist has no rules.
@@ -105,6 +106,7 @@ func (n *Count) rule(m netlink.Message, table string) error {
 	}
 	if ours {
 		n.Rules++
+		n.Counters += found.Counters
 		n.Packets += found.Packets
 		n.Bytes += found.Bytes
 	}
@@ -121,6 +123,7 @@ func (n *Count) expression(e *netlink.AttributeDecoder) error {
 			if name != "counter" {
 				continue
 			}
+			n.Counters++
 			e.Nested(func(c *netlink.AttributeDecoder) error {
 				for c.Next() {
 					switch c.Type() {

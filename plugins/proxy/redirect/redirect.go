@@ -207,6 +207,7 @@ func (s Spec) chains() []string {
 func (s Spec) batch(table nft.Table, port uint16) *nft.Batch {
 	b := &nft.Batch{}
 	b.AddTable(table, nft.Owner)
+	b.Track(table, "tracked") // so that those led live on when the rules that lead are gone
 	if s.Traffic == In {
 		b.AddChain(nft.Chain{Table: table, Name: "in", Type: "nat", Hook: unix.NF_INET_PRE_ROUTING, Priority: priority})
 	}
