@@ -55,7 +55,7 @@ func (c *Conn) Tables(prefix string) ([]Table, error) {
 // Count is what the counters of a table's rules have seen.
 type Count struct {
 	Rules    int
-	Counters int
+	Counters int // how many there are
 	Packets  uint64
 	Bytes    uint64
 }
