@@ -113,12 +113,12 @@ func (g *global) demo(c *cobra.Command, retry bool) (_ *judge.Result, err error)
 		f.vars = append(f.vars, name+"="+value)
 	}
 	fmt.Fprintf(c.OutOrStdout(), "A shop runs at %s: a gateway (retry %s), three web processes, a store.\n", shop.URL(), onOff(retry))
-	result, err := g.gameDay(c, source, f)
+	r, err := g.gameDay(c, source, f)
 	if err != nil {
 		return nil, err
 	}
-	g.showResult(result)
-	return result, nil
+	g.showResult(r, nil)
+	return r.Result, nil
 }
 
 func onOff(b bool) string {

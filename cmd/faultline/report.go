@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -15,7 +14,7 @@ import (
 )
 
 func newReport(g *global) *cobra.Command {
-	var format, out string
+	var name, out string
 	var strict bool
 	c := &cobra.Command{
 		Use:   "report [RUN]",
@@ -25,40 +24,22 @@ func newReport(g *global) *cobra.Command {
 the latest run is taken. The exit code is 0 whatever the verdict.`,
 		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := formats(format, "table", "json", "junit", "markdown"); err != nil {
-				return err
-			}
-			r, err := g.result(args)
+			f, err := formatNamed(name)
 			if err != nil {
 				return err
 			}
-			write := func(w io.Writer) error {
-				switch format {
-				case "json":
-					return report.JSON(w, r)
-				case "junit":
-					return report.JUnit(w, r, report.JUnitOptions{Strict: strict})
-				case "markdown":
-					return report.Markdown(w, r)
-				default:
-					return report.Terminal(w, r, g.reportOptions(out == ""))
-				}
-			}
-			if out == "" {
-				return write(c.OutOrStdout())
-			}
-			f, err := os.Create(out)
+			r, err := g.record(args)
 			if err != nil {
-				return fmt.Errorf("write report: %w", err)
+				return err
 			}
-			err = write(f)
-			if e := f.Close(); err == nil {
-				err = e
+			s := style{g.reportOptions(out == ""), strict}
+			if out != "" {
+				return f.save(out, r, s)
 			}
-			return err
+			return f.write(c.OutOrStdout(), r, s)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "table", "table, json, junit or markdown")
+	c.Flags().StringVar(&name, "format", reportFormats[0].name, formatNames())
 	c.Flags().StringVar(&out, "out", "", "write to this file")
 	c.Flags().BoolVar(&strict, "strict", false, "in junit: what is not held is a failure, not skipped")
 	return c
@@ -75,23 +56,40 @@ func (g *global) reportOptions(terminal bool) report.Options {
 	return o
 }
 
-// result judges the run that the arguments name, or the latest.
-func (g *global) result(args []string) (*judge.Result, error) {
+// record judges the run that the arguments name, or the latest.
+func (g *global) record(args []string) (record, error) {
 	path, err := g.runPath(args)
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
-	log, err := journal.ReadAll(path)
-	if err != nil {
-		return nil, err
+	return g.judge(path)
+}
+
+// judge folds a journal as it is read: it may be longer than the memory is large.
+func (g *global) judge(path string) (record, error) {
+	r := record{path: path}
+	var torn error
+	n := 0
+	result, err := judge.Fold(func(yield func(journal.Event, error) bool) {
+		for e, err := range journal.Read(path) {
+			if errors.Is(err, journal.ErrTorn) {
+				torn = err
+				return
+			}
+			n++
+			if !yield(e, err) {
+				return
+			}
+		}
+	})
+	if n == 0 {
+		return r, fmt.Errorf("%s is no journal of a run", path)
 	}
-	if len(log.Events) == 0 {
-		return nil, fmt.Errorf("%s is no journal of a run", path)
+	if torn != nil {
+		fmt.Fprintln(g.process.stderr, "Warning: "+torn.Error())
 	}
-	if log.Torn != nil {
-		fmt.Fprintln(g.process.stderr, "Warning: "+log.Torn.Error())
-	}
-	return judge.FoldEvents(log.Events)
+	r.Result = result
+	return r, err
 }
 
 func (g *global) runPath(args []string) (string, error) {

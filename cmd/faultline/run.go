@@ -29,6 +29,7 @@ type runFlags struct {
 	autoApprove    bool
 	lenient        bool
 	waitForAnswers bool
+	reports        []string // FORMAT=PATH
 }
 
 func newRun(g *global) *cobra.Command {
@@ -43,7 +44,11 @@ put back then, too. When everything in it happens by chance, and nothing is due 
 says so and exits with 0.`,
 		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			result, err := g.gameDay(c, pathArg(args), &f)
+			files, err := reportFiles(f.reports)
+			if err != nil {
+				return err
+			}
+			r, err := g.gameDay(c, pathArg(args), &f)
 			if idle := (*nothingDue)(nil); errors.As(err, &idle) {
 				fmt.Fprintln(c.OutOrStdout(), idle.Error())
 				return nil
@@ -51,11 +56,12 @@ says so and exits with 0.`,
 			if err != nil {
 				return err
 			}
-			g.showResult(result)
-			return exit(result.Exit(f.lenient))
+			g.showResult(r, files)
+			return exit(r.Exit(f.lenient))
 		},
 	}
 	f.add(c)
+	c.Flags().StringArrayVar(&f.reports, "report", nil, "also write the report to a file, as `FORMAT=PATH`, such as junit=faultline.xml; may be repeated")
 	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before the run, and take the default of every prompt")
 	c.Flags().BoolVar(&f.lenient, "lenient", false, "exit with 0 when the run was inconclusive or not exercised")
 	c.Flags().BoolVar(&f.waitForAnswers, "wait-for-answers", false, "wait at prompts also without a terminal, until they are answered from another")
@@ -70,21 +76,26 @@ func (e *nothingDue) Error() string {
 	return "Nothing is due, and nothing was touched:\n  " + strings.Join(e.why, "\n  ")
 }
 
-// showResult writes the report below the progress. When nobody reads it any more the
-// verdict still decides the exit code.
-func (g *global) showResult(r *judge.Result) {
+// showResult writes the report below the progress, and the files that are asked for.
+// When they cannot be written the verdict still decides the exit code.
+func (g *global) showResult(r record, files []reportFile) {
 	fmt.Fprintln(g.process.stdout)
-	if err := report.Terminal(g.process.stdout, r, g.reportOptions(true)); err != nil && !errors.Is(err, syscall.EPIPE) {
+	if err := report.Terminal(g.process.stdout, r.Result, g.reportOptions(true)); err != nil && !errors.Is(err, syscall.EPIPE) {
 		fmt.Fprintf(g.process.stderr, "Warning: write the report: %s; `faultline report` shows it again\n", err)
+	}
+	for _, f := range files {
+		if err := f.save(f.path, r, style{Options: g.reportOptions(false)}); err != nil {
+			fmt.Fprintf(g.process.stderr, "Warning: %s; `faultline report -format %s -out FILE` writes it again\n", err, f.name)
+		}
 	}
 }
 
 // gameDay plans and runs what path names, and judges it.
-func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (*judge.Result, error) {
+func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, error) {
 	ctx := c.Context()
 	saved, err := savedPlan(path)
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	seed := f.newSeed(c)
 	if saved != nil {
@@ -95,55 +106,55 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (*judge.Res
 	}
 	h, err := g.host()
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	s, err := g.load(ctx, path, f.variables, h)
 	if err != nil {
 		if saved != nil {
-			return nil, refused(errors.New("the plan's scenario does not load any more: nothing was touched"))
+			return record{}, refused(errors.New("the plan's scenario does not load any more: nothing was touched"))
 		}
-		return nil, err
+		return record{}, err
 	}
 	policy, err := f.policy(s)
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	store, err := journal.Open(g.state())
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	if h, err := halt.Get(store.Dir()); err == nil {
-		return nil, refused(fmt.Errorf("a halt is in force (by %s, %s): %s; `faultline halt -release` ends it; nothing was touched", h.By, h.At.Local().Format(time.DateTime), h.Reason))
+		return record{}, refused(fmt.Errorf("a halt is in force (by %s, %s): %s; `faultline halt -release` ends it; nothing was touched", h.By, h.At.Local().Format(time.DateTime), h.Reason))
 	}
 	if err := nothingPending(store); err != nil {
-		return nil, err
+		return record{}, err
 	}
 	id := journal.NewRunID(time.Now(), s.Name)
 	crew, err := startCrew(ctx, h, s, everything(s), id, store.RunDir(id))
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	defer crew.stop()
 	p, err := g.build(ctx, s, crew, seed, policy)
 	if err != nil {
 		if saved != nil {
-			return nil, refused(fmt.Errorf("the plan can no longer be made, nothing was touched: %w", err))
+			return record{}, refused(fmt.Errorf("the plan can no longer be made, nothing was touched: %w", err))
 		}
-		return nil, err
+		return record{}, err
 	}
 	if saved != nil {
 		if drift := plan.Drift(saved, p); drift != "" {
-			return nil, refused(fmt.Errorf("the plan has drifted, nothing was touched: %s; make and review it again with `faultline plan -out`", drift))
+			return record{}, refused(fmt.Errorf("the plan has drifted, nothing was touched: %s; make and review it again with `faultline plan -out`", drift))
 		}
 	}
 	if due, why := p.Due(); !due {
-		return nil, &nothingDue{why}
+		return record{}, &nothingDue{why}
 	}
 	if !p.InWindow(time.Now()) {
-		return nil, refused(fmt.Errorf("outside the window, nothing was touched: this run (about %s) may only happen %s", p.Longest.Round(time.Second), strings.Join(p.Limits.Windows, ", or ")))
+		return record{}, refused(fmt.Errorf("outside the window, nothing was touched: this run (about %s) may only happen %s", p.Longest.Round(time.Second), strings.Join(p.Limits.Windows, ", or ")))
 	}
 	if err := g.approve(c, p, f.autoApprove); err != nil {
-		return nil, err
+		return record{}, err
 	}
 	return g.execute(ctx, store, crew, p, id, s.Sensitive, f)
 }
@@ -205,15 +216,15 @@ func (g *global) approve(c *cobra.Command, p *plan.Plan, auto bool) error {
 }
 
 // execute runs a plan and judges the run from its journal, which quotes no secrets.
-func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, p *plan.Plan, id string, secrets []string, f *runFlags) (*judge.Result, error) {
+func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, p *plan.Plan, id string, secrets []string, f *runFlags) (record, error) {
 	w, err := store.Create(id)
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	w.Hide(secrets)
 	guardian, err := g.startGuardian(id, w.Dir())
 	if err != nil {
-		return nil, errors.Join(err, w.Close())
+		return record{}, errors.Join(err, w.Close())
 	}
 	defer guardian.dismiss() // after the run is let go: it may have to take it over
 	defer w.Close()
@@ -237,16 +248,16 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 	view.close()
 	switch {
 	case errors.Is(err, run.ErrResidue):
-		return nil, refused(fmt.Errorf("%w; nothing was touched: see `faultline scan`, and put it right with `faultline recover` or by hand", err))
+		return record{}, refused(fmt.Errorf("%w; nothing was touched: see `faultline scan`, and put it right with `faultline recover` or by hand", err))
 	case err != nil:
 		// The record is broken, the system is not: everything was put back.
-		return nil, &exitError{judge.ExitErrored, fmt.Errorf("run %s: %w", id, err)}
+		return record{}, &exitError{judge.ExitErrored, fmt.Errorf("run %s: %w", id, err)}
 	}
-	log, err := journal.ReadAll(w.Dir())
+	r, err := g.judge(w.Dir())
 	if err != nil {
-		return nil, &exitError{judge.ExitErrored, err}
+		return record{}, &exitError{judge.ExitErrored, err}
 	}
-	return judge.FoldEvents(log.Events)
+	return r, nil
 }
 
 // restart starts a plugin anew that has died during a run.

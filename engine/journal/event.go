@@ -31,7 +31,34 @@ type RunStarted struct {
 	Engine      Engine           `json:"engine"`
 	Plugins     []PluginUsed     `json:"plugins"`
 	Experiments []ExperimentSpec `json:"experiments"` // in the order in which they run
-	Guards      []string         `json:"guards,omitempty"`
+	Guards      []GuardSpec      `json:"guards,omitempty"`
+	Sources     []Source         `json:"sources,omitempty"` // what the scenario said, word for word
+}
+
+// Source is a file of the scenario, as it was when the run began. Text is empty where
+// the file was too long to keep.
+type Source struct {
+	Path   string `json:"path"` // its name, without the folder
+	SHA256 string `json:"sha256"`
+	Text   string `json:"text,omitempty"`
+}
+
+// GuardSpec is a condition that stops the run.
+type GuardSpec struct {
+	Name        string        `json:"name"`
+	Probe       string        `json:"probe"`
+	Good        string        `json:"good"`   // source text of the condition
+	For         time.Duration `json:"for_ns"` // bad for this long; 0: the first bad sample
+	NoDataAfter time.Duration `json:"no_data_after_ns"`
+}
+
+// UnmarshalJSON also takes a name alone, which is what the first journals have.
+func (g *GuardSpec) UnmarshalJSON(raw []byte) error {
+	if json.Unmarshal(raw, &g.Name) == nil {
+		return nil
+	}
+	type plain GuardSpec
+	return json.Unmarshal(raw, (*plain)(g))
 }
 
 // Scenario says which game day ran.
@@ -82,6 +109,7 @@ type ExperimentSpec struct {
 	RecoverWithin time.Duration   `json:"recover_within_ns"`
 	Objectives    []ObjectiveSpec `json:"objectives"`
 	Faults        []FaultSpec     `json:"faults,omitempty"` // none: the experiment is a check
+	Place         string          `json:"place,omitempty"`  // "day.hcl:12": a name of Sources and a line
 }
 
 // ObjectiveSpec is one objective of a steady state.
@@ -94,6 +122,7 @@ type ObjectiveSpec struct {
 	MinSamples   int     `json:"min_samples"`
 	Judge        string  `json:"judge"` // "exact" or "point"
 	Rate         float64 `json:"rate"`  // samples per second expected
+	Place        string  `json:"place,omitempty"` // of the condition
 }
 
 // FaultSpec is one fault of an experiment's time line.
@@ -103,6 +132,7 @@ type FaultSpec struct {
 	Targets  []string      `json:"targets"` // display names
 	Duration time.Duration `json:"duration_ns"`
 	Hold     string        `json:"hold"`
+	Place    string        `json:"place,omitempty"`
 }
 
 // ExperimentStarted begins an experiment.

@@ -13,7 +13,7 @@ func (f *Folder) judge(x *experimentLog) Experiment {
 	j := judging{f: f, x: x, faults: f.faultsOf(x.spec.Name)}
 	j.check = len(x.spec.Faults) == 0 && len(j.faults) == 0
 	j.e = Experiment{
-		Name: x.spec.Name, Hypothesis: x.spec.Hypothesis, Expect: x.spec.Expect, Check: j.check,
+		Name: x.spec.Name, Hypothesis: x.spec.Hypothesis, Place: x.spec.Place, Expect: x.spec.Expect, Check: j.check,
 		Started: moment(x.started), EarlyStop: x.stop, Actions: x.actions, Prompts: x.prompts,
 	}
 	until := f.last.Add(time.Microsecond) // the last event still belongs to what it ends
@@ -27,7 +27,13 @@ func (f *Folder) judge(x *experimentLog) Experiment {
 	j.markCut()
 	j.e.Phases = j.spans
 	for _, l := range j.faults {
-		j.e.Faults = append(j.e.Faults, l.result())
+		r := l.result()
+		for _, s := range x.spec.Faults {
+			if s.Name == l.name {
+				r.Place, r.Planned = s.Place, s.Duration.Seconds()
+			}
+		}
+		j.e.Faults = append(j.e.Faults, r)
 	}
 
 	j.objectives()
@@ -180,7 +186,7 @@ func watchOver(log *sampleLog, outcomes []byte, lo, hi int, c Claim, baseline *T
 func (j *judging) blank(o journal.ObjectiveSpec, p journal.Phase, v Verdict, note string) ObjectiveResult {
 	c := ClaimOf(o, p, !j.check)
 	return ObjectiveResult{
-		Objective: o.Name, Probe: o.Probe, Good: o.Good, Phase: p, Judged: judgedIn(j.x.spec, p, j.check),
+		Objective: o.Name, Probe: o.Probe, Good: o.Good, Place: o.Place, Phase: p, Judged: judgedIn(j.x.spec, p, j.check),
 		Verdict: v, Target: c.Target, Point: c.Point, Needed: c.Needed(), D: 1, DAssumed: true, Note: note,
 		Expected: Expected(o.Rate, planned(j.x.spec, p, j.check)), Confidence: Confidence,
 	}

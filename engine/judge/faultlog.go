@@ -185,6 +185,7 @@ func (f *faultLog) result() Fault {
 	r := Fault{ID: f.id, Name: f.name, Bites: f.bites(), Cause: f.cause, State: FaultOpen, Targets: []FaultTarget{}}
 	if f.intent != nil {
 		r.Type, r.Plugin, r.Hold = f.intent.Type, f.intent.Plugin, f.intent.Hold
+		r.Config, r.Lease = f.intent.Config, f.intent.Lease.Seconds()
 	}
 	switch {
 	case f.failed != nil:

@@ -293,6 +293,10 @@ func (f *Folder) run() Run {
 		for _, p := range s.Plugins {
 			r.Plugins = append(r.Plugins, Plugin{Name: p.Name, Version: p.Version, SHA256: p.SHA256})
 		}
+		for _, g := range s.Guards {
+			r.Guards = append(r.Guards, Guard{Name: g.Name, Probe: g.Probe, Good: g.Good, For: g.For.Seconds(), NoDataAfter: g.NoDataAfter.Seconds()})
+		}
+		r.Sources = s.Sources
 	}
 	end := f.last
 	if f.ended != nil {

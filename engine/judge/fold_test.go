@@ -142,6 +142,11 @@ var stories = map[string]func() *story{
 		return newStory(loseOneWeb()).start().kill(true).add(&journal.Mark{What: "detected", By: "ada"}).probe(2*time.Second, 2).probe(58*time.Second, 0).
 			revert("target", journal.AlreadyGone).phase(journal.After).probe(20*time.Second, 0).ended(journal.Completed, "").finish()
 	},
+	"mitigated": func() *story {
+		return newStory(loseOneWeb()).start().kill(true).probe(time.Second, 2).add(&journal.Mark{What: "detected", By: "ada"}).probe(time.Second, 2).
+			add(&journal.Mark{What: "mitigated", By: "bob"}).probe(58*time.Second, 0).
+			revert("target", journal.AlreadyGone).phase(journal.After).probe(20*time.Second, 0).ended(journal.Completed, "").finish()
+	},
 	"not-exercised": func() *story {
 		return newStory(loseOneWeb()).start().kill(false).probe(20*time.Second, 0).revert("duration", journal.Reverted).
 			phase(journal.After).probe(20*time.Second, 0).ended(journal.Completed, "").finish()

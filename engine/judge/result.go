@@ -1,18 +1,20 @@
 package judge
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
 )
 
-// Format is the version of Result's JSON form.
-const Format = 1
+// Format names Result's JSON form and its version, which rises when a field changes its
+// meaning; new fields may come without.
+const Format = "faultline.report/v1"
 
 // Result is everything a report says about a run. It is folded from the journal
 // alone. Times are absolute, lengths are seconds, shares are 0…1.
 type Result struct {
-	Format      int            `json:"format"`
+	Format      string         `json:"format"`
 	Run         Run            `json:"run"`
 	Verdict     Verdict        `json:"verdict"`   // the word that decides the exit code
 	ExitCode    int            `json:"exit_code"` // without leniency, see [Result.Exit]
@@ -36,6 +38,8 @@ type Run struct {
 	PlanHash string           `json:"plan_hash"`
 	Engine   journal.Engine   `json:"engine"`
 	Plugins  []Plugin         `json:"plugins,omitempty"`
+	Guards   []Guard          `json:"guards,omitempty"`  // that watched over it
+	Sources  []journal.Source `json:"sources,omitempty"` // the scenario's files
 	Started  time.Time        `json:"started"`
 	Ended    *time.Time       `json:"ended,omitempty"`
 	Duration float64          `json:"duration_s"`
@@ -50,6 +54,15 @@ type Plugin struct {
 	SHA256  string `json:"sha256"`
 }
 
+// Guard is a condition that would have stopped the run.
+type Guard struct {
+	Name        string  `json:"name"`
+	Probe       string  `json:"probe"`
+	Good        string  `json:"good"`            // the condition
+	For         float64 `json:"for_s,omitempty"` // bad for this long; 0: the first bad sample
+	NoDataAfter float64 `json:"no_data_after_s,omitempty"`
+}
+
 // Reason is one ground for a verdict.
 type Reason struct {
 	Verdict   Verdict       `json:"verdict"`
@@ -62,6 +75,7 @@ type Reason struct {
 type Experiment struct {
 	Name       string            `json:"name"`
 	Hypothesis string            `json:"hypothesis,omitempty"`
+	Place      string            `json:"place,omitempty"` // "day.hcl:12": a path of Run.Sources, and a line
 	Expect     journal.Expect    `json:"expect"`
 	Check      bool              `json:"check,omitempty"` // without faults
 	Verdict    Verdict           `json:"verdict"`
@@ -94,7 +108,8 @@ type PhaseSpan struct {
 type ObjectiveResult struct {
 	Objective  string        `json:"objective"`
 	Probe      string        `json:"probe"`
-	Good       string        `json:"good"` // the condition
+	Good       string        `json:"good"`            // the condition
+	Place      string        `json:"place,omitempty"` // of the condition
 	Phase      journal.Phase `json:"phase"`
 	Judged     bool          `json:"judged"` // whether it counts for the verdict
 	Verdict    Verdict       `json:"verdict"`
@@ -136,19 +151,23 @@ type Loss struct {
 
 // Fault is one injection.
 type Fault struct {
-	ID       string        `json:"id"`
-	Name     string        `json:"name"`
-	Type     string        `json:"type"`
-	Plugin   string        `json:"plugin"`
-	Hold     string        `json:"hold,omitempty"`
-	State    FaultState    `json:"state"`
-	Bites    bool          `json:"bites"`
-	Injected *time.Time    `json:"injected,omitempty"`
-	Reverted *time.Time    `json:"reverted,omitempty"`
-	Active   float64       `json:"active_s"`        // first target in to last target out
-	Cause    string        `json:"cause,omitempty"` // of the revert
-	Error    string        `json:"error,omitempty"`
-	Targets  []FaultTarget `json:"targets"`
+	ID       string          `json:"id"`
+	Name     string          `json:"name"`
+	Type     string          `json:"type"`
+	Plugin   string          `json:"plugin"`
+	Hold     string          `json:"hold,omitempty"`
+	Place    string          `json:"place,omitempty"`
+	Config   json.RawMessage `json:"config,omitempty"`    // as the scenario set it, without secrets
+	Planned  float64         `json:"planned_s,omitempty"` // how long it was to stay
+	Lease    float64         `json:"lease_s,omitempty"`   // it ends by itself so long after its last renewal
+	State    FaultState      `json:"state"`
+	Bites    bool            `json:"bites"`
+	Injected *time.Time      `json:"injected,omitempty"`
+	Reverted *time.Time      `json:"reverted,omitempty"`
+	Active   float64         `json:"active_s"`        // first target in to last target out
+	Cause    string          `json:"cause,omitempty"` // of the revert
+	Error    string          `json:"error,omitempty"`
+	Targets  []FaultTarget   `json:"targets"`
 }
 
 // FaultState says how far a fault came.

@@ -28,16 +28,18 @@ type Span struct {
 
 // Times are the moments of an experiment and the lengths between them.
 type Times struct {
-	Bites    Instant `json:"t0_bites"`    // the fault was seen to bite
-	Broke    Instant `json:"t1_broke"`    // a steady state was first broken
-	Detected Instant `json:"t2_detected"` // somebody or something said so
-	Gone     Instant `json:"t4_gone"`     // the last fault was verified gone
-	Steady   Instant `json:"t5_steady"`   // every steady state is back, to stay
+	Bites     Instant `json:"t0_bites"`     // the fault was seen to bite
+	Broke     Instant `json:"t1_broke"`     // a steady state was first broken
+	Detected  Instant `json:"t2_detected"`  // somebody or something said so
+	Mitigated Instant `json:"t3_mitigated"` // somebody said so: users are no longer hurt
+	Gone      Instant `json:"t4_gone"`      // the last fault was verified gone
+	Steady    Instant `json:"t5_steady"`    // every steady state is back, to stay
 
-	ToImpact  Span   `json:"to_impact"`  // t1 − t0
-	ToDetect  Span   `json:"to_detect"`  // t2 − t1
-	ToRecover Span   `json:"to_recover"` // t5 − t1 while the fault was on, else t5 − t4
-	Recovered string `json:"recovered,omitempty"`
+	ToImpact   Span   `json:"to_impact"`   // t1 − t0
+	ToDetect   Span   `json:"to_detect"`   // t2 − t1
+	ToMitigate Span   `json:"to_mitigate"` // t3 − t1
+	ToRecover  Span   `json:"to_recover"`  // t5 − t1 while the fault was on, else t5 − t4
+	Recovered  string `json:"recovered,omitempty"`
 }
 
 // The values of Times.Recovered.
@@ -140,20 +142,16 @@ func timesOf(faults []*faultLog, marks []Mark, all []trackers, spans []PhaseSpan
 			t.Broke = seen(from, to, tr.objective)
 		}
 	}
-	t.Detected = notSeen(until)
-	for _, m := range marks {
-		if m.What == "detected" && !m.At.Before(during.From) && !m.At.After(until) {
-			t.Detected = seen(m.At, m.At, m.By)
-			break
-		}
-	}
+	t.Detected = marked(marks, MarkDetected, during.From, until)
+	t.Mitigated = marked(marks, MarkMitigated, during.From, until)
 	t.ToImpact = between(t.Bites, t.Broke)
 	if !t.Broke.Seen {
-		t.Steady, t.Detected = Instant{}, detectedOnly(t.Detected)
+		t.Steady, t.Detected, t.Mitigated = Instant{}, onlySeen(t.Detected), onlySeen(t.Mitigated)
 		return t
 	}
 	t.Steady = steadyAgain(all, until)
 	t.ToDetect = between(t.Broke, t.Detected)
+	t.ToMitigate = between(t.Broke, t.Mitigated)
 	t.Recovered, t.ToRecover = AfterFaultOff, between(t.Gone, t.Steady)
 	if !t.Gone.Seen || t.Steady.Seen && t.Steady.To.Before(*t.Gone.To) || t.Broke.To.After(*t.Gone.To) {
 		t.ToRecover = between(t.Broke, t.Steady)
@@ -167,9 +165,26 @@ func timesOf(faults []*faultLog, marks []Mark, all []trackers, spans []PhaseSpan
 	return t
 }
 
-// detectedOnly keeps a detection and drops a search for one: where nothing broke
-// there was nothing to detect.
-func detectedOnly(i Instant) Instant {
+// The marks that are moments of an experiment.
+const (
+	MarkDetected  = "detected"
+	MarkMitigated = "mitigated"
+	MarkNote      = "note" // anything worth remembering
+)
+
+// marked is when somebody first said so, from a moment up to another.
+func marked(marks []Mark, what string, from, until time.Time) Instant {
+	for _, m := range marks {
+		if m.What == what && !m.At.Before(from) && !m.At.After(until) {
+			return seen(m.At, m.At, m.By)
+		}
+	}
+	return notSeen(until)
+}
+
+// onlySeen keeps what was marked and drops a search for it: where nothing broke there
+// was nothing to detect.
+func onlySeen(i Instant) Instant {
 	if i.Seen {
 		return i
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -77,11 +76,7 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 		p.Seed = *s.Seed
 	}
 	for _, f := range s.Files {
-		name := f.Name
-		if name == "" {
-			name = filepath.Base(f.Path)
-		}
-		p.Files = append(p.Files, File{Path: name, SHA256: f.SHA256})
+		p.Files = append(p.Files, File{Path: fileName(f), SHA256: f.SHA256, Text: f.Text})
 	}
 	if err := p.addPlugins(s, plugins); err != nil {
 		return nil, err
@@ -99,7 +94,7 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 		return nil, err
 	}
 	for _, e := range s.Experiments {
-		x, err := buildExperiment(e, sets, plugins, &problems)
+		x, err := buildExperiment(e, sets, plugins, places(s.Files), &problems)
 		if err != nil {
 			return nil, err
 		}
@@ -237,16 +232,18 @@ func discover(ctx context.Context, s *scenario.Scenario, plugins Plugins, seed i
 	return sets, nil
 }
 
-func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins Plugins, problems *Problems) (*Experiment, error) {
+func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins Plugins, place func(string) string, problems *Problems) (*Experiment, error) {
 	x := &Experiment{DependsOn: e.DependsOn, Source: e.Source, Spec: journal.ExperimentSpec{
 		Name: e.Name, Hypothesis: e.Hypothesis, Expect: journal.Expect(e.Expect),
 		Baseline: e.Baseline, Observe: e.Observe, RecoverWithin: e.RecoverWithin,
+		Place: place(e.Pos),
 	}}
 	for _, o := range e.Objectives {
 		x.Objectives = append(x.Objectives, Objective{Name: o.Name, Probe: o.Probe.Name, Good: o.Good})
 		x.Spec.Objectives = append(x.Spec.Objectives, journal.ObjectiveSpec{
 			Name: o.Name, Probe: o.Probe.Name, Good: o.Good.Source(), Target: o.Target, DuringTarget: o.DuringTarget,
 			MinSamples: o.MinSamples, Judge: o.Judge, Rate: 1 / o.Probe.Interval.Seconds(),
+			Place: place(o.Good.Pos()),
 		})
 	}
 	for _, s := range e.Steps {
@@ -272,6 +269,7 @@ func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins 
 		if s := &x.Steps[i]; s.Kind == scenario.FaultStep {
 			x.Spec.Faults = append(x.Spec.Faults, journal.FaultSpec{
 				Name: s.Name, Type: s.Type, Targets: s.TargetNames(), Duration: s.Duration, Hold: string(s.Hold),
+				Place: place(e.Steps[i].Pos),
 			})
 		}
 	}

@@ -51,6 +51,8 @@ type Plan struct {
 type File struct {
 	Path   string `json:"path"` // its name, without the folder
 	SHA256 string `json:"sha256"`
+
+	Text string `json:"-"`
 }
 
 // Plugin is a plugin that the run starts.

@@ -203,6 +203,7 @@ func timesGrid(e *judge.Experiment) grid {
 	if t.Broke.Seen {
 		moment("steady state first broken", t.Broke)
 		moment("detected", t.Detected)
+		moment("mitigated", t.Mitigated)
 	}
 	moment("fault verified gone", t.Gone)
 	moment("steady again, to stay", t.Steady)
@@ -210,6 +211,9 @@ func timesGrid(e *judge.Experiment) grid {
 		g.length("time to impact", t.ToImpact, "")
 		if t.Detected.Seen {
 			g.length("time to detect", t.ToDetect, "")
+		}
+		if t.Mitigated.Seen {
+			g.length("time to mitigate", t.ToMitigate, "")
 		}
 		where := ""
 		switch t.Recovered {

@@ -243,10 +243,29 @@ func (r *run) begin() error {
 		started.Experiments = append(started.Experiments, e.Spec)
 	}
 	for _, g := range r.Plan.Guards {
-		started.Guards = append(started.Guards, g.Name)
+		started.Guards = append(started.Guards, journal.GuardSpec{Name: g.Name, Probe: g.Probe, Good: g.Good, For: g.For, NoDataAfter: g.NoDataAfter})
 	}
+	started.Sources = sources(r.Plan.Files)
 	r.record(started)
 	return r.sync()
+}
+
+// maxSource is how much of a scenario's text a journal keeps, in bytes: ten thousand
+// experiments must not fill it.
+const maxSource = 1 << 20
+
+func sources(files []plan.File) []journal.Source {
+	var out []journal.Source
+	left := maxSource
+	for _, f := range files {
+		s := journal.Source{Path: f.Path, SHA256: f.SHA256}
+		if len(f.Text) <= left {
+			s.Text = f.Text
+			left -= len(f.Text)
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // record writes an event. A journal that cannot be written stops the run, but never

@@ -102,7 +102,7 @@ func sameFileAsAny(path string, others []string) bool {
 
 func (s *source) file() File {
 	sum := sha256.Sum256(s.text)
-	return File{Path: s.path, SHA256: hex.EncodeToString(sum[:])}
+	return File{Path: s.path, SHA256: hex.EncodeToString(sum[:]), Text: string(s.text)}
 }
 
 // parse reads the text once. A large file is cut at places that look like the end

@@ -54,6 +54,7 @@ type File struct {
 	// Name is what a file of an experiment's source is called, wherever it lies:
 	// "catalog:chaos-monkey/chaos-monkey.hcl". Empty for the scenario's own files.
 	Name string
+	Text string
 }
 
 // Plugin is what the scenario wants of one plugin.
