@@ -120,8 +120,8 @@ type ObjectiveSpec struct {
 	Target       float64 `json:"target"`        // share of good samples, 0…1
 	DuringTarget float64 `json:"during_target"` // the same where no other is set
 	MinSamples   int     `json:"min_samples"`
-	Judge        string  `json:"judge"` // "exact" or "point"
-	Rate         float64 `json:"rate"`  // samples per second expected
+	Judge        string  `json:"judge"`           // "exact" or "point"
+	Rate         float64 `json:"rate"`            // samples per second expected
 	Place        string  `json:"place,omitempty"` // of the condition
 }
 

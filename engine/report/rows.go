@@ -203,6 +203,8 @@ func timesGrid(e *judge.Experiment) grid {
 	if t.Broke.Seen {
 		moment("steady state first broken", t.Broke)
 		moment("detected", t.Detected)
+	}
+	if t.Mitigated.Seen {
 		moment("mitigated", t.Mitigated)
 	}
 	moment("fault verified gone", t.Gone)
