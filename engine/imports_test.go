@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"engine/halt":       {},
 	"engine/hold":       {},
 	"engine/ledger":     {},
+	"engine/note":       {},
 	"engine/simulation": {}, // tests only
 }
 

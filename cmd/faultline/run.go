@@ -242,6 +242,7 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 		Lock:     store.LockResources,
 		Watch:    view.event,
 		Progress: view.progress,
+		Notes:    hear(w.Dir()),
 		Ask:      g.newAsker(f, view, w.Dir()).ask,
 		Turn:     func(ctx context.Context, e *plan.Experiment) error { return g.takeTurn(ctx, id, e) },
 	})

@@ -259,6 +259,12 @@ func (v *view) words(e journal.Event) string {
 			return fmt.Sprintf("  prompt %s: no answer, %s", d.Prompt, d.By)
 		}
 		return fmt.Sprintf("  prompt %s: %s (%s)", d.Prompt, d.Answer, d.By)
+	case *journal.Mark:
+		text := "  " + d.What
+		if d.Text != "" {
+			text += ": " + d.Text
+		}
+		return text + " (" + d.By + ")"
 	case *journal.EarlyStop:
 		return fmt.Sprintf("  stop early: %s is broken: %s", d.Objective, d.Rule)
 	case *journal.GuardTripped:

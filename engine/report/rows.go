@@ -202,6 +202,8 @@ func timesGrid(e *judge.Experiment) grid {
 	moment("fault seen to bite", t.Bites)
 	if t.Broke.Seen {
 		moment("steady state first broken", t.Broke)
+	}
+	if t.Broke.Seen || t.Detected.Seen {
 		moment("detected", t.Detected)
 	}
 	if t.Mitigated.Seen {
