@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"engine/host":       {"sdk/schema", "sdk/wire"},
 	"engine/recover":    {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
 	"engine/selftest":   {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},
+	"engine/live":       {"engine/journal", "engine/judge", "engine/plan", "engine/run", "sdk/schema"},
 	"engine/halt":       {},
 	"engine/hold":       {},
 	"engine/ledger":     {},

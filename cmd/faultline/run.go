@@ -234,19 +234,21 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 	for name, plugin := range crew.plugins {
 		plugins[name] = runner{plugin}
 	}
-	view := g.newView(p, id)
-	defer view.close()
+	asker := g.newAsker(f, w.Dir())
+	view := g.startView(p, id, w.Dir(), asker)
+	defer view.Close()
 	err = run.Do(ctx, run.Options{
 		Run: id, Epoch: w.Epoch(), Plan: p, Journal: w, Plugins: plugins, Used: crew.used(), Engine: engine(),
 		Restart:  crew.restart,
 		Lock:     store.LockResources,
-		Watch:    view.event,
-		Progress: view.progress,
+		Watch:    view.Event,
+		Progress: view.Progress,
+		Renewed:  view.Renewed,
 		Notes:    hear(w.Dir()),
-		Ask:      g.newAsker(f, view, w.Dir()).ask,
+		Ask:      asker.ask,
 		Turn:     func(ctx context.Context, e *plan.Experiment) error { return g.takeTurn(ctx, id, e) },
 	})
-	view.close()
+	view.Close()
 	switch {
 	case errors.Is(err, run.ErrResidue):
 		return record{}, refused(fmt.Errorf("%w; nothing was touched: see `faultline scan`, and put it right with `faultline recover` or by hand", err))

@@ -82,4 +82,3 @@ func TestProgressOfGuardsAndLeases(t *testing.T) {
 		}
 	})
 }
-
