@@ -111,18 +111,17 @@ func replace(t testing.TB, c sdk.Candidate) {
 	beginIn(t, dirOf(c), "serve", sharedToken, sharedFile)
 }
 
-func TestPauseKeepsItsPromises(t *testing.T) {
-	plugintest.Fault(t, plugintest.Case{
-		Plugin: plugin(), Type: "process_pause",
-		Target: newServer, Bitten: isStopped, State: upOrNot, Destroy: destroy, Replace: replace,
-	})
-}
-
-func TestKillKeepsItsPromises(t *testing.T) {
-	plugintest.Fault(t, plugintest.Case{
-		Plugin: plugin(), Type: "process_kill",
-		Config: map[string]any{"restart": again(sharedToken, sharedFile)},
-		Target: newServer, Bitten: isDead, State: upOrNot, Destroy: destroy, Replace: replace,
-		StartsTarget: true,
-	})
+func TestFaultsKeepTheirPromises(t *testing.T) {
+	plugintest.Faults(t,
+		plugintest.Case{
+			Plugin: plugin(), Type: "process_pause",
+			Target: newServer, Bitten: isStopped, State: upOrNot, Destroy: destroy, Replace: replace,
+		},
+		plugintest.Case{
+			Plugin: plugin(), Type: "process_kill",
+			Config: map[string]any{"restart": again(sharedToken, sharedFile)},
+			Target: newServer, Bitten: isDead, State: upOrNot, Destroy: destroy, Replace: replace,
+			StartsTarget: true,
+		},
+	)
 }
