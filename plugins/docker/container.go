@@ -251,9 +251,8 @@ func finish(ctx context.Context, longest time.Duration) (context.Context, contex
 func brief(id string) string { return id[:min(12, len(id))] }
 
 // lifecycle is the resource of faults that stop and start the container or its
-// processes; network that of faults on its connection to one network.
-func lifecycle(id string) string            { return "container:" + id + "/lifecycle" }
-func networkResource(id, net string) string { return "container:" + id + "/network:" + net }
+// processes.
+func lifecycle(id string) string { return "container:" + id + "/lifecycle" }
 
 // when reads a moment as the engine writes it; zero for "never".
 func when(s string) time.Time {
