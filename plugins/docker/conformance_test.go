@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	pressure.Main() // the test binary also plays the pressure processes
 	// Tests mostly wait for the engine, also where there are few processors. The command
 	// line is parsed later, and wins.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "4"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -53,7 +53,7 @@ func (m leakChecked) Run() int {
 func TestFaultsKeepTheirPromises(t *testing.T) {
 	l := newLab(t)
 	plugintest.Faults(t,
-		l.conforms("docker_kill", nil, isDown, l.homes()),
+		l.conforms("docker_kill", nil, isDown, nil),
 		l.conforms("docker_disconnect", nil, func(l *lab, id string) bool { return len(l.look(id).Networks) == 0 }, l.homes()),
 		l.conforms("docker_stop", map[string]any{"timeout": "1s"}, isDown, nil),
 		l.conforms("docker_pause", nil, func(l *lab, id string) bool { return l.look(id).Paused }, nil),

@@ -14,8 +14,9 @@ import (
 	"github.com/faultline-go/faultline/sdk"
 )
 
-// answerTime bounds calls that only look: an engine that needs longer is ill.
-const answerTime = 10 * time.Second
+// answerTime bounds calls that only look. A look at a container waits until the engine
+// has finished what it is doing with it.
+const answerTime = engineTime
 
 // snapshot is what the engine says about a container at one moment.
 type snapshot struct {

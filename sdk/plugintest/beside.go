@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"runtime"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +16,7 @@ type check struct {
 // turns bound how many checks of a test program work at once, of however many faults.
 // T.Parallel would let as many run as there are processors; checks mostly wait, but
 // each has a plugin and targets, and too many at once only wait for each other.
-var turns = make(chan struct{}, 16)
+var turns = make(chan struct{}, 6*runtime.GOMAXPROCS(0))
 
 // beside runs checks beside each other, as many as the Case allows and while there are
 // turns.
