@@ -34,6 +34,7 @@ type options struct {
 	settings any
 	dir      arbiter.Dir
 	closing  time.Duration
+	counted  bool // the process answers to a counter
 }
 
 // WithSettings gives the plugin's settings: a struct or map that encoding/json turns

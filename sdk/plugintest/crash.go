@@ -88,7 +88,7 @@ func (k *kit) crashDuring(t *testing.T, call string, of func(*life, *process) fu
 			l.settled(k.spawnIn(t, dir), "Revert after a crash in the middle of "+call)
 		}})
 	}
-	k.beside(t, points)
+	k.parts(t, points)
 }
 
 // usual measures how long a call takes: the median of three.

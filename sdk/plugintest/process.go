@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,7 @@ type process struct {
 	hangUp  context.CancelFunc // breaks the session
 	life    string
 	log     *tail
+	counter *counter      // of its goroutines, where it was asked for
 	exited  chan struct{} // closed when the process has ended
 }
 
@@ -52,7 +54,7 @@ func spawn(t testing.TB, plugin string, o options) *process {
 	}
 	p := &process{life: rand.Text(), log: &tail{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(),
+	p.cmd.Env = append(os.Environ(), promptly(),
 		playEnv+"="+plugin, lifeEnv+"="+p.life, wire.CookieKey+"="+wire.CookieValue,
 		fmt.Sprintf("PLUGIN_PROTOCOL_VERSIONS=%d", wire.Protocol), "PLUGIN_UNIX_SOCKET_DIR="+sockets)
 	p.cmd.Stderr = p.log
@@ -67,6 +69,15 @@ func spawn(t testing.TB, plugin string, o options) *process {
 	}
 	defer stdout.Close()
 	p.cmd.Stdout = ours
+	var calls net.Listener
+	if o.counted {
+		socket := filepath.Join(sockets, "count")
+		if calls, err = net.Listen("unix", socket); err != nil {
+			t.Fatal(err)
+		}
+		defer calls.Close()
+		p.cmd.Env = append(p.cmd.Env, countEnv+"="+socket)
+	}
 	err = p.cmd.Start()
 	ours.Close()
 	if err != nil {
@@ -96,6 +107,9 @@ func spawn(t testing.TB, plugin string, o options) *process {
 	if p.conn, err = grpc.NewClient("unix:"+address, dialOptions()...); err != nil {
 		t.Fatal(err)
 	}
+	if calls != nil {
+		p.counter = awaitCounter(t, calls)
+	}
 	p.Client = wire.NewClient(p.conn)
 	configure(t, p.Client, o)
 	if p.session, err = p.Session(ctx); err != nil {
@@ -103,6 +117,10 @@ func spawn(t testing.TB, plugin string, o options) *process {
 	}
 	return p
 }
+
+// promptly makes a program that was built with the race detector end at once, where it
+// would wait for a second, in case that it has more to say.
+func promptly() string { return "GORACE=" + os.Getenv("GORACE") + " atexit_sleep_ms=0" }
 
 // handshake reads go-plugin's line: core protocol, protocol, network, address, kind.
 func handshake(stdout *os.File) (address string, err error) {
