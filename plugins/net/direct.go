@@ -73,7 +73,7 @@ func within(n *netns.Namespace, work func(*impair.Site) error) error {
 		if err != nil {
 			return err
 		}
-		defer s.Close()
+		defer s.Leave()
 		return work(s)
 	})
 }

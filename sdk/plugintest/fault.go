@@ -53,6 +53,9 @@ type Case struct {
 	Timeout time.Duration
 	// Prompt is how long a call may go on after its context has ended; 0: 5 s.
 	Prompt time.Duration
+	// Lease is that of the checks in which a lease is renewed or runs out; 0: 2 s. On a slow
+	// machine it has to be longer than it takes to renew.
+	Lease time.Duration
 	// Parallel is how many checks go on beside each other, for faults that spend their
 	// time on waiting; 0: one. The functions above are then called from several
 	// goroutines at once.
@@ -77,6 +80,9 @@ func Fault(t *testing.T, c Case) {
 	}
 	if c.Prompt <= 0 {
 		c.Prompt = 5 * time.Second
+	}
+	if c.Lease <= 0 {
+		c.Lease = 2 * time.Second
 	}
 	if c.Parallel <= 0 {
 		c.Parallel = 1

@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -36,6 +37,17 @@ func Dial() (*Conn, error) {
 
 // Close ends the connection, and with it the tables that it owns.
 func (c *Conn) Close() error { return c.c.Close() }
+
+// lingering is how long a connection stays open after Leave: for what the kernel does
+// meanwhile.
+const lingering = 250 * time.Millisecond
+
+// Leave ends the connection a moment later, and does not wait for that. After a table was
+// removed, Close waits until the kernel has freed it, which it does when no processor can
+// be using it any more: that takes far longer than all the rest, and everybody who wants
+// to change the namespace's tables waits, too. A table that is owned is removed with
+// Close only.
+func (c *Conn) Leave() { time.AfterFunc(lingering, func() { _ = c.c.Close() }) }
 
 // header types of the nftables subsystem.
 func message(kind int) netlink.HeaderType {
