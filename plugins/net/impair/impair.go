@@ -53,13 +53,6 @@ func Open(owner bool) (*Site, error) {
 // Close ends the work; of an owner, that is the end of all it has put in.
 func (s *Site) Close() error { return errors.Join(s.conn.Close(), s.route.close()) }
 
-// Leave ends the work of a site that owns nothing, without waiting for what the kernel
-// clears up.
-func (s *Site) Leave() {
-	s.conn.Leave()
-	_ = s.route.close()
-}
-
 // In puts an impairment in, for ttl, and reads it back. After an error part of it may be
 // there: Out removes it.
 func (s *Site) In(spec Spec, ttl time.Duration) error {

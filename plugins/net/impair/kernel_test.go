@@ -18,7 +18,7 @@ func TestOnAStockKernel(t *testing.T) {
 	if vm.Inside() {
 		t.Skip("this is one")
 	}
-	vm.Test(t, ".", ".", 5*time.Minute, "root", "netem", "queues")
+	vm.Test(t, ".", ".", 10*time.Minute, "root", "netem", "queues")
 }
 
 func needNetem(t *testing.T) {
