@@ -51,6 +51,9 @@ type Case struct {
 	Timeout time.Duration
 	// Prompt is how long a call may go on after its context has ended; 0: 5 s.
 	Prompt time.Duration
+	// Lease is that of the checks in which a lease is renewed or runs out; 0: 2 s. On a slow
+	// machine it has to be longer than it takes to renew.
+	Lease time.Duration
 	// Parallel bounds how many checks of this fault go on beside each other; 0: as many
 	// as the kit runs at all, see Fault. The functions above are then called from several
 	// goroutines at once. 1 is for a fault that two targets cannot have at once without
@@ -88,6 +91,9 @@ func Fault(t *testing.T, c Case) {
 	}
 	if c.Prompt <= 0 {
 		c.Prompt = 5 * time.Second
+	}
+	if c.Lease <= 0 {
+		c.Lease = 2 * time.Second
 	}
 	d, f := described(t, c)
 	k := &kit{Case: c, desc: f}
