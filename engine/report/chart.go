@@ -72,6 +72,9 @@ func percentOf(a, of int64) string {
 // Millis is the left edge in Unix milliseconds.
 func (c *chart) Millis() int64 { return c.From.UnixMilli() }
 
+// StepText is the length of a bin.
+func (c *chart) StepText() string { return length(float64(c.Step)) }
+
 const (
 	maxFaultRows = 12
 	chartBins    = 240    // of a lane, at most

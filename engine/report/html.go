@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/faultline-go/faultline/engine/judge"
 )
@@ -55,8 +56,20 @@ func HTML(w io.Writer, r *judge.Result) error {
 	if err := pageParsed.Execute(&b, p); err != nil {
 		return fmt.Errorf("fill in the page: %w", err)
 	}
-	_, err = w.Write(b.Bytes())
+	_, err = w.Write(bytes.Map(printable, b.Bytes()))
 	return err
+}
+
+// printable takes out of the page what text from elsewhere may have in it and no page
+// may: control characters. In its JSON they are escaped.
+func printable(r rune) rune {
+	if r == '\n' || r == '\t' || r == '\r' {
+		return r
+	}
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 // hashOf is how a Content-Security-Policy names an inline script.
@@ -88,7 +101,7 @@ type seriesWithSteps struct {
 // is in it, whatever the result says. It is the report of -format json unless the run
 // was so long that its series have to be in steps of more than a second.
 func embedded(r *judge.Result) (data []byte, step int, err error) {
-	for step = 1; ; step = nextStep(step) {
+	for step = 1; ; step = nextStep(step, len(data)) {
 		if step == 1 {
 			data, err = json.Marshal(r)
 		} else {
@@ -104,13 +117,14 @@ func embedded(r *judge.Result) (data []byte, step int, err error) {
 	}
 }
 
-func nextStep(step int) int {
+// nextStep is the next step to try, given how much there was with the last one.
+func nextStep(step, size int) int {
 	for _, s := range steps {
-		if s > step {
+		if s > step && float64(s) >= 0.8*float64(step)*float64(size)/maxEmbedded {
 			return s
 		}
 	}
-	return step
+	return steps[len(steps)-1]
 }
 
 // htmlPage is what the template draws.
@@ -142,16 +156,16 @@ type verdict struct {
 var icons = map[judge.Verdict]string{
 	judge.Held:         "M5 12.5l4.5 4.5L19 7.5",
 	judge.Broken:       "M6.5 6.5l11 11M17.5 6.5l-11 11",
-	judge.Inconclusive: "M8.5 9a3.5 3.5 0 1 1 5 3.2c-1 .5-1.5 1.200-1.500 2.300M12 18v.01",
-	judge.Aborted:      "M8 8h8v8H8z",
-	judge.Errored:      "M12 5.500v8M12 18v.01",
-	judge.Residue:      "M12 5.500v8M12 18v.01",
+	judge.Inconclusive: "M8.5 9a3.5 3.5 0 1 1 5 3.2c-1 .5-1.5 1.2-1.5 2.3M12 18v.01",
+	judge.Aborted:      "M10 10h4v4h-4z",
+	judge.Errored:      "M12 5.5v8M12 18v.01",
+	judge.Residue:      "M12 5.5v8M12 18v.01",
 }
 
 func verdictView(v judge.Verdict) verdict {
 	icon, ok := icons[v]
 	if !ok {
-		icon = "M6.500 12h11"
+		icon = "M6.5 12h11"
 	}
 	return verdict{Class: "v-" + string(v), Word: word(v), Icon: icon}
 }

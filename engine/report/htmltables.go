@@ -203,7 +203,7 @@ func tripped(r *judge.Result, guard string) cell {
 	if len(all) == 0 {
 		return cell{Text: "no"}
 	}
-	return cell{Text: strings.Join(all, "; "), Class: "v-aborted"}
+	return cell{Text: "yes", Sub: strings.Join(all, "; "), Class: "v-aborted"}
 }
 
 func probeTable(r *judge.Result) table {

@@ -121,16 +121,18 @@ func (c *chart) shareLane(p *judge.ProbeSummary, index, objective int, bins []bi
 		l.Grid = append(l.Grid, level{shareY(v, l.Lo), sharePercent(v)})
 	}
 	for _, a := range aims {
-		// Targets of several objectives that are the same are one line, with all names.
 		name := a.name
 		if _, short, ok := strings.Cut(name, "."); ok {
 			name = short
 		}
-		if k := slices.IndexFunc(l.Targets, func(t target) bool { return t.A == a.a && t.B == a.b && t.Y == shareY(a.target, l.Lo) }); k >= 0 {
-			l.Targets[k].Text = name + ", " + l.Targets[k].Text
-			continue
+		name += " ≥ " + sharePercent(a.target)
+		y := shareY(a.target, l.Lo)
+		// Names that would cover each other stand behind one another instead.
+		if k := slices.IndexFunc(l.Targets, func(t target) bool { return t.A == a.a && t.Text != "" && y-t.Y < 250 && t.Y-y < 250 }); k >= 0 {
+			l.Targets[k].Text += ", " + name
+			name = ""
 		}
-		l.Targets = append(l.Targets, target{level{shareY(a.target, l.Lo), name + " ≥ " + sharePercent(a.target)}, a.a, a.b})
+		l.Targets = append(l.Targets, target{level{y, name}, a.a, a.b})
 	}
 	l.Total = fmt.Sprintf("%s bad of %s", number(bad), number(good+bad))
 	if missing > 0 {
@@ -279,13 +281,13 @@ func (c *chart) latencyLane(p *judge.ProbeSummary, index int, bins []bin) {
 	}
 	for v := math.Pow(10, math.Floor(math.Log10(l.Hi))); v > l.Lo*1.9; v /= 10 {
 		if v < l.Hi/1.9 {
-			l.Grid = append(l.Grid, level{latencyY(v, l.Lo, l.Hi), length(v)})
+			l.Grid = append(l.Grid, level{latencyY(v, l.Lo, l.Hi), lapse(v)})
 		}
 	}
-	l.Grid = append([]level{{laneTop, length(l.Hi)}}, append(l.Grid, level{laneBottom, length(l.Lo)})...)
-	l.Total = "slowest " + length(most)
+	l.Grid = append([]level{{laneTop, lapse(l.Hi)}}, append(l.Grid, level{laneBottom, lapse(l.Lo)})...)
+	l.Total = "slowest " + lapse(most)
 	l.Summary = fmt.Sprintf("%s, latency of what was answered well, by %s, on a logarithmic scale: median from %s up, slowest %s at %s.",
-		p.Probe, length(float64(c.Step)), length(fastest), length(most), stamp(max(c.edge(slowest), 0)))
+		p.Probe, length(float64(c.Step)), lapse(fastest), lapse(most), stamp(max(c.edge(slowest), 0)))
 	l.Paths = []path{
 		{"slowest", c.stairs(bins, func(b bin) (int, bool) { return latencyY(b.Max, l.Lo, l.Hi), b.Max >= 0 })},
 		{"median", c.band(bins, func(b bin) (int, int, bool) {
@@ -293,6 +295,14 @@ func (c *chart) latencyLane(p *judge.ProbeSummary, index int, bins []bin) {
 		})},
 	}
 	c.Lanes = append(c.Lanes, l)
+}
+
+// lapse is a latency, with more digits than a length has where it is short.
+func lapse(s float64) string {
+	if s < 0.00995 {
+		return trim(s*1000, 2) + " ms"
+	}
+	return length(s)
 }
 
 // nice is the next of 1, 2, 5, 10, 20 … at or beyond a number.
@@ -380,13 +390,13 @@ func (c *chart) numbers(r *judge.Result) table {
 				share = goodShare(b.share())
 			}
 			if b.Low >= 0 {
-				median = length(b.Low)
-				if high := length(b.High); high != median {
+				median = lapse(b.Low)
+				if high := lapse(b.High); high != median {
 					median += " to " + high
 				}
 			}
 			if b.Max >= 0 {
-				slowest = length(b.Max)
+				slowest = lapse(b.Max)
 			}
 			g.Rows = append(g.Rows, texts(stamp(at), c.phaseAt(at), number(b.Good), number(b.Bad), number(b.Missing), share, median, slowest))
 		}

@@ -16,7 +16,7 @@ const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 const number = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 const trim = (v, digits) => { const s = v.toFixed(digits); return s.includes(".") ? s.replace(/\.?0+$/, "") : s; };
 const goodShare = (v) => trim(Math.floor(v * 1e5 + 1e-7) / 1e3, 3) + " %";
-const length = (s) => s === 0 ? "0 s" : s < .0005 ? "< 1 ms" : s < .9995 ? trim(s * 1000, s < .00995 ? 1 : 0) + " ms" : s < 9.995 ? trim(s, 2) + " s" : s < 59.95 ? trim(s, 1) + " s" : stamp(s * 1000);
+const lapse = (s) => s < .00995 ? trim(s * 1000, 2) + " ms" : s < .9995 ? trim(s * 1000, 0) + " ms" : s < 9.995 ? trim(s, 2) + " s" : s < 59.95 ? trim(s, 1) + " s" : stamp(s * 1000);
 const two = (n) => String(n).padStart(2, "0");
 function stamp(ms) {
   if (ms < 60000) return trim(ms / 1000, 2) + " s";
@@ -121,8 +121,8 @@ class Lane {
     }
     if (this.kind === "latency") {
       if (b.low < 0) return "no latency";
-      const low = length(b.low), high = length(b.high);
-      return "median " + (low === high ? low : low + " to " + high) + ", slowest " + length(b.max);
+      const low = lapse(b.low), high = lapse(b.high);
+      return "median " + (low === high ? low : low + " to " + high) + ", slowest " + lapse(b.max);
     }
     if (b.least === null) return "no value";
     const least = String(Number(b.least.toPrecision(4))), most = String(Number(b.most.toPrecision(4)));
@@ -236,6 +236,7 @@ class Chart {
     const width = axis.clientWidth || 900, most = clamp(Math.floor(width / 90), 3, 12);
     let step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 15000, 30000].concat(STEPS.slice(10).map((s) => s * 1000)).find((s) => span / s <= most);
     step = step || Math.ceil(span / most);
+    axis.classList.add("live");
     axis.replaceChildren();
     for (let t = Math.ceil(a / step) * step; t <= b; t += step) {
       const mark = document.createElement("span");
