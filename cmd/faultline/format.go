@@ -41,6 +41,7 @@ var reportFormats = []format{
 		return report.JUnit(w, r.Result, report.JUnitOptions{Strict: s.strict})
 	}},
 	{"markdown", func(w io.Writer, r record, _ style) error { return report.Markdown(w, r.Result) }},
+	{"html", func(w io.Writer, r record, _ style) error { return report.HTML(w, r.Result) }},
 }
 
 func formatNames() string {

@@ -296,4 +296,15 @@ type Series struct {
 	Median  []float64  `json:"median_s"`
 	Max     []float64  `json:"max_s"`
 	Value   []*float64 `json:"value,omitempty"` // the last of the second
+
+	// Objectives are those that do not just count what is ok: of a probe that answers
+	// while its value is bad, for one.
+	Objectives []ObjectiveSeries `json:"objectives,omitempty"`
+}
+
+// ObjectiveSeries is the course of an objective by the second, as long as its probe's.
+type ObjectiveSeries struct {
+	Objective string `json:"objective"`
+	Good      []int  `json:"good"`
+	Bad       []int  `json:"bad"`
 }

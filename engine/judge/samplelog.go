@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -212,8 +213,34 @@ func (l *sampleLog) summary() ProbeSummary {
 			s.Max[k] = float64(lat[len(lat)-1]) / 1e6
 		}
 	}
+	s.Objectives = l.courses(s, first)
 	p.Series = s
 	return p
+}
+
+// courses are the objectives whose course is another than that of ok and failed, by
+// name.
+func (l *sampleLog) courses(s Series, first int64) []ObjectiveSeries {
+	var out []ObjectiveSeries
+	for _, objective := range slices.Sorted(maps.Keys(l.good)) {
+		c := ObjectiveSeries{Objective: objective, Good: make([]int, len(s.OK)), Bad: make([]int, len(s.OK))}
+		for i, o := range l.good[objective] {
+			k := int(floorSecond(l.at[i]) - first)
+			if k >= len(s.OK) {
+				break
+			}
+			switch Outcome(o) {
+			case Good:
+				c.Good[k]++
+			case Bad:
+				c.Bad[k]++
+			}
+		}
+		if !slices.Equal(c.Good, s.OK) || !slices.Equal(c.Bad, s.Failed) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 func floorSecond(us int64) int64 {
