@@ -101,7 +101,7 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
 	root.AddCommand(
 		newNew(g), newValidate(g), newFmt(g), newPlan(g), newRun(g), newReport(g), newHistory(g),
-		newRecover(g), newHalt(g), newScan(g), newPlugin(g), newDocs(g), newDemo(g), newCatalog(g), newAnswer(g),
+		newRecover(g), newHalt(g), newScan(g), newPlugin(g), newDocs(g), newDemo(g), newCatalog(g), newAnswer(g), newSchema(g),
 		newSelftest(g), newSelftestTarget(), newVersion(),
 	)
 	return root

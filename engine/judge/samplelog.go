@@ -183,6 +183,7 @@ func (l *sampleLog) summary() ProbeSummary {
 		}
 	}
 	if len(l.at) == 0 {
+		p.Series = Series{OK: []int{}, Failed: []int{}, Missing: []int{}, Median: []float64{}, Max: []float64{}}
 		return p
 	}
 	first := floorSecond(l.at[0])
