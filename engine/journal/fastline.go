@@ -20,18 +20,11 @@ const longestInt = 18
 // is false for whatever is not in the usual form. rest is what follows the data.
 func fastSamples(line []byte) (h head, s *Samples, rest []byte, ok bool) {
 	c := cursor{in: line, ok: true}
-	c.expect(`{"v":1,"seq":`)
-	h.V, h.Seq = 1, c.int()
-	c.expect(`,"t":`)
-	c.time(&h.Time)
-	c.expect(`,"epoch":`)
-	h.Epoch = int(c.int())
-	c.expect(`,"type":"samples","data":{"probe":`)
-	if !c.ok {
+	if h = c.head(); !c.ok {
 		return h, nil, nil, false
 	}
-	h.Type = "samples"
 	s = new(Samples)
+	c.expect(`{"probe":`)
 	s.Probe = c.string()
 	c.expect(`,"start":`)
 	c.time(&s.Start)
@@ -54,6 +47,25 @@ func fastSamples(line []byte) (h head, s *Samples, rest []byte, ok bool) {
 	}
 	c.expect(`}`)
 	return h, s, c.in, c.ok
+}
+
+// samplesHead reads what a line of samples has before its data.
+func samplesHead(line []byte) (head, bool) {
+	c := cursor{in: line, ok: true}
+	h := c.head()
+	return h, c.ok
+}
+
+func (c *cursor) head() head {
+	h := head{V: 1, Type: "samples"}
+	c.expect(`{"v":1,"seq":`)
+	h.Seq = c.int()
+	c.expect(`,"t":`)
+	c.time(&h.Time)
+	c.expect(`,"epoch":`)
+	h.Epoch = int(c.int())
+	c.expect(`,"type":"samples","data":`)
+	return h
 }
 
 // cursor reads JSON of a known shape. Once something else comes, ok is false for good.

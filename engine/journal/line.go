@@ -151,6 +151,21 @@ func decodeLine(line []byte, before string, last Event) (Event, string, error) {
 	return Event{Seq: h.Seq, Time: h.Time, Epoch: h.Epoch, Data: data}, sum, nil
 }
 
+// checkSamples checks a line as decodeLine does, when it is one of samples in its usual
+// form, without decoding its columns: the sum vouches for them.
+func checkSamples(line []byte, before string, last Event) (Event, string, bool) {
+	line = bytes.TrimRight(line, " ")
+	h, ok := samplesHead(line)
+	if !ok || h.Seq != last.Seq+1 || h.Epoch < last.Epoch {
+		return Event{}, "", false
+	}
+	body, sum, ok := cutSum(line)
+	if !ok || sum != sumOf(before, body) {
+		return Event{}, "", false
+	}
+	return Event{Seq: h.Seq, Time: h.Time, Epoch: h.Epoch}, sum, true
+}
+
 // decodeUsual decodes a line of samples of the usual form, which has nothing behind its
 // data but the sum.
 func decodeUsual(line []byte) (head, Data, bool) {
