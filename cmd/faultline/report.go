@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -28,7 +29,7 @@ the latest run is taken. The exit code is 0 whatever the verdict.`,
 			if err != nil {
 				return err
 			}
-			r, err := g.record(args)
+			r, err := g.record(args, f.facts)
 			if err != nil {
 				return err
 			}
@@ -56,22 +57,28 @@ func (g *global) reportOptions(terminal bool) report.Options {
 	return o
 }
 
-// record judges the run that the arguments name, or the latest.
-func (g *global) record(args []string) (record, error) {
+// record judges the run that the arguments name, or the latest. With facts alone the
+// samples are left out, and what a result says of them is not so.
+func (g *global) record(args []string, facts bool) (record, error) {
 	path, err := g.runPath(args)
 	if err != nil {
 		return record{}, err
 	}
+	if facts {
+		return g.fold(path, journal.ReadFacts)
+	}
 	return g.judge(path)
 }
 
-// judge folds a journal as it is read: it may be longer than the memory is large.
-func (g *global) judge(path string) (record, error) {
+func (g *global) judge(path string) (record, error) { return g.fold(path, journal.Read) }
+
+// fold judges a journal as it is read: it may be longer than the memory is large.
+func (g *global) fold(path string, read func(string) iter.Seq2[journal.Event, error]) (record, error) {
 	r := record{path: path}
 	var torn error
 	n := 0
 	result, err := judge.Fold(func(yield func(journal.Event, error) bool) {
-		for e, err := range journal.Read(path) {
+		for e, err := range read(path) {
 			if errors.Is(err, journal.ErrTorn) {
 				torn = err
 				return

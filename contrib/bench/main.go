@@ -27,7 +27,13 @@ type row struct {
 func main() {
 	bin := flag.String("bin", "bin", "folder of the built binaries")
 	client := flag.String("client", "", "internal: send requests to this URL, as the peer of the probe")
+	hour := flag.String("hour", "", "only write the journal of an hour into this state folder")
 	flag.Parse()
+	if *hour != "" {
+		dir, samples, err := writeHour(*hour)
+		fmt.Println(dir, samples, err)
+		return
+	}
 	if *client != "" {
 		bareClient(*client)
 		return
