@@ -117,6 +117,7 @@ func (g *global) demo(c *cobra.Command, retry bool) (_ *judge.Result, err error)
 	if err != nil {
 		return nil, err
 	}
+	g.remember(c.Context(), nil)
 	g.showResult(r, nil)
 	return r.Result, nil
 }

@@ -65,12 +65,19 @@ func (g *global) record(args []string) (record, error) {
 	return g.judge(path)
 }
 
-// judge folds a journal as it is read: it may be longer than the memory is large.
+// judge judges a journal, and warns where it is torn.
 func (g *global) judge(path string) (record, error) {
-	r := record{path: path}
-	var torn error
+	result, torn, err := judgeJournal(path)
+	if torn != nil {
+		fmt.Fprintln(g.process.stderr, "Warning: "+torn.Error())
+	}
+	return record{result, path}, err
+}
+
+// judgeJournal folds a journal as it is read: it may be longer than the memory is large.
+func judgeJournal(path string) (r *judge.Result, torn, err error) {
 	n := 0
-	result, err := judge.Fold(func(yield func(journal.Event, error) bool) {
+	r, err = judge.Fold(func(yield func(journal.Event, error) bool) {
 		for e, err := range journal.Read(path) {
 			if errors.Is(err, journal.ErrTorn) {
 				torn = err
@@ -83,13 +90,9 @@ func (g *global) judge(path string) (record, error) {
 		}
 	})
 	if n == 0 {
-		return r, fmt.Errorf("%s is no journal of a run", path)
+		return nil, nil, fmt.Errorf("%s is no journal of a run", path)
 	}
-	if torn != nil {
-		fmt.Fprintln(g.process.stderr, "Warning: "+torn.Error())
-	}
-	r.Result = result
-	return r, err
+	return r, torn, err
 }
 
 func (g *global) runPath(args []string) (string, error) {

@@ -56,6 +56,7 @@ says so and exits with 0.`,
 			if err != nil {
 				return err
 			}
+			g.remember(c.Context(), nil)
 			g.showResult(r, files)
 			return exit(r.Exit(f.lenient))
 		},

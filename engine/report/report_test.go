@@ -287,15 +287,32 @@ func TestHistory(t *testing.T) {
 		{Run: "20261101T120000-ffff", Started: day.Add(-21 * time.Hour), Scenario: "a-scenario-with-a-name-that-is-much-too-long-for-a-table", Verdict: judge.NotExercised, ExitCode: new(3), Duration: 4000},
 		{Run: "20261101T130000-0000", Verdict: "unreadable"},
 	}
+	runs[0].Found, runs[1].Fixed = []string{"lose-two-web-containers-and-pause-the-store"}, []string{"lose-one-web", "lose-a-zone"}
 	got := write(t, func(w io.Writer) error { return History(w, runs, Options{}) })
 	golden(t, "history", got)
 	fits(t, got, 80)
+	fits(t, write(t, func(w io.Writer) error { return History(w, runs, Options{Width: 132}) }), 132)
 	golden(t, "history-json", write(t, func(w io.Writer) error { return HistoryJSON(w, runs) }))
 	if none := write(t, func(w io.Writer) error { return HistoryJSON(w, nil) }); string(none) != "[]\n" {
 		t.Errorf("no runs are %q in JSON", none)
 	}
 	if none := write(t, func(w io.Writer) error { return History(w, nil, Options{}) }); string(none) != "No runs yet.\n" {
 		t.Errorf("no runs are %q", none)
+	}
+}
+
+func TestExperiments(t *testing.T) {
+	all := []ExperimentSummary{
+		{Scenario: "checkout", Environment: "staging", Experiment: "lose-one-web", Verdict: judge.Held, Run: "r2", Started: day, Streak: 12, Runs: 1204, LastHeld: &day, LastHeldRun: "r2", DaysSince: ptr(0.2)},
+		{Scenario: "checkout", Experiment: "lose-two", Verdict: judge.Broken, Reason: "x", Run: "r2", Started: day, Streak: 1, Runs: 2, LastHeld: &day, LastHeldRun: "r1", DaysSince: ptr(41.9)},
+		{Scenario: "checkout", Experiment: "lose-all", Verdict: judge.NotExercised, Run: "r2", Started: day, Streak: 1, Runs: 1},
+	}
+	got := write(t, func(w io.Writer) error { return Experiments(w, all, Options{}) })
+	golden(t, "experiments", got)
+	fits(t, got, 80)
+	golden(t, "experiments-json", write(t, func(w io.Writer) error { return ExperimentsJSON(w, all) }))
+	if none := write(t, func(w io.Writer) error { return ExperimentsJSON(w, nil) }); string(none) != "[]\n" {
+		t.Errorf("no experiments are %q in JSON", none)
 	}
 }
 
