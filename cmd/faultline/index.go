@@ -12,6 +12,7 @@ import (
 	"github.com/faultline-go/faultline/engine/history"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/engine/report"
 )
 
 // catchUpTime bounds what a run spends at its end on earlier runs that the index lacks.
@@ -70,9 +71,9 @@ func (g *global) openIndex(ctx context.Context, store *journal.Store) (*history.
 	return x, err
 }
 
-// remember indexes a run that has ended, and looks at what the history has of earlier
-// ones. It never fails a run: what goes wrong is a warning.
-func (g *global) remember(ctx context.Context, look func(*pastRuns) error) {
+// remember brings the index up to date with runs that have ended, and lets look ask it.
+// It never fails a run: what goes wrong is a warning.
+func (g *global) remember(ctx context.Context, look func(context.Context, *pastRuns) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpTime)
 	defer cancel()
 	err := g.withPast(ctx, false, func(p *pastRuns) error {
@@ -82,9 +83,62 @@ func (g *global) remember(ctx context.Context, look func(*pastRuns) error) {
 		if look == nil {
 			return nil
 		}
-		return look(p)
+		return look(context.WithoutCancel(ctx), p)
 	})
 	if err != nil {
 		fmt.Fprintf(g.process.stderr, "Warning: %s; `faultline history -reindex` makes the index again\n", err)
 	}
+}
+
+// earlier is what the history has of runs before one.
+type earlier struct {
+	before     *report.Before
+	comparison *judge.Comparison // with the run that was asked for; nil: there is none
+	none       string            // why
+}
+
+func (e earlier) regressed() bool { return e.comparison != nil && len(e.comparison.Regressions) > 0 }
+
+// lookBack looks at what the history has from before a run that has ended, and compares it
+// with the run that is asked for, if one is.
+func (g *global) lookBack(ctx context.Context, r record, compareTo string) (e earlier) {
+	e.none = "the history could not be asked"
+	g.remember(ctx, func(ctx context.Context, p *pastRuns) (err error) {
+		if e.before, err = before(ctx, p, r.Result); err != nil || compareTo == "" {
+			return err
+		}
+		var reference *judge.Result
+		if reference, e.none, err = g.reference(ctx, p, compareTo, r.Result); err == nil && reference != nil {
+			c := judge.Compare(reference, r.Result)
+			e.comparison = &c
+		}
+		return err
+	})
+	return e
+}
+
+// before is what reports say of earlier runs of the same scenario.
+func before(ctx context.Context, p *pastRuns, r *judge.Result) (*report.Before, error) {
+	s := r.Run.Scenario
+	last, err := p.Last(ctx, s.Name, s.Environment, r.Run.ID, "")
+	if errors.Is(err, history.ErrNoRun) {
+		return &report.Before{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	was, err := p.Result(ctx, last.ID)
+	if err != nil {
+		return nil, err
+	}
+	past, err := p.Before(ctx, s.Name, s.Environment, r.Run.ID)
+	if err != nil {
+		return nil, err
+	}
+	c := judge.Compare(was, r)
+	b := &report.Before{Last: &c, Experiments: map[string]report.Past{}}
+	for name, x := range past {
+		b.Experiments[name] = report.Past{Verdict: x.Verdict, LastHeld: x.LastHeld}
+	}
+	return b, nil
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
@@ -33,6 +35,9 @@ the latest run is taken. The exit code is 0 whatever the verdict.`,
 				return err
 			}
 			s := style{g.reportOptions(out == ""), strict}
+			if f.name == reportFormats[0].name {
+				s.Before = g.earlierRuns(c.Context(), r)
+			}
 			if out != "" {
 				return f.save(out, r, s)
 			}
@@ -43,6 +48,17 @@ the latest run is taken. The exit code is 0 whatever the verdict.`,
 	c.Flags().StringVar(&out, "out", "", "write to this file")
 	c.Flags().BoolVar(&strict, "strict", false, "in junit: what is not held is a failure, not skipped")
 	return c
+}
+
+// earlierRuns is what the history has from before a run of the state folder; nil for a
+// journal that lies elsewhere, and where there is no index and none may be made: the
+// report of one run is not worth reading all journals.
+func (g *global) earlierRuns(ctx context.Context, r record) *report.Before {
+	store, err := journal.OpenRead(g.state())
+	if err != nil || filepath.Clean(r.path) != store.RunDir(r.Run.ID) || unix.Access(store.Dir(), unix.W_OK) != nil {
+		return nil
+	}
+	return g.lookBack(ctx, r, "").before
 }
 
 func (g *global) reportOptions(terminal bool) report.Options {
