@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"engine/journal":    {"sdk/arbiter"},
 	"engine/judge":      {"engine/journal"},
 	"engine/report":     {"engine/judge", "engine/journal", "engine/readiness"},
+	"engine/history":    {"engine/judge", "engine/journal"},
 	"engine/host":       {"sdk/schema", "sdk/wire"},
 	"engine/recover":    {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
 	"engine/selftest":   {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},

@@ -56,7 +56,7 @@ func bench(bin string) error {
 	defer os.RemoveAll(dir)
 	b := &benches{bin: bin, dir: dir}
 	var rows []row
-	for _, measure := range []func() ([]row, error){b.validate, b.validateLarge, b.overhead, b.probe} {
+	for _, measure := range []func() ([]row, error){b.validate, b.validateLarge, b.overhead, b.probe, b.history} {
 		more, err := measure()
 		if err != nil {
 			return err

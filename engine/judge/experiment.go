@@ -31,6 +31,7 @@ func (f *Folder) judge(x *experimentLog) Experiment {
 		for _, s := range x.spec.Faults {
 			if s.Name == l.name {
 				r.Place, r.Planned = s.Place, s.Duration.Seconds()
+				r.TargetBlock, r.Discovered = s.TargetBlock, s.Discovered
 			}
 		}
 		j.e.Faults = append(j.e.Faults, r)
