@@ -30,7 +30,7 @@ it, or the path of a run's folder or journal. The exit code is 0 whatever the di
 			}
 			var sides [2]record
 			for i := range args {
-				r, err := g.record(args[i : i+1], false)
+				r, err := g.record(args[i:i+1], false)
 				if err != nil {
 					return err
 				}

@@ -6,4 +6,6 @@ import (
 	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
-func TestReference(t *testing.T) { plugintest.Reference(t, plugin(newEngines()), "../../docs/plugins/docker.md") }
+func TestReference(t *testing.T) {
+	plugintest.Reference(t, plugin(newEngines()), "../../docs/plugins/docker.md")
+}

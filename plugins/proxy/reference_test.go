@@ -6,4 +6,6 @@ import (
 	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
-func TestReference(t *testing.T) { plugintest.Reference(t, plugin(newProxies()), "../../docs/plugins/proxy.md") }
+func TestReference(t *testing.T) {
+	plugintest.Reference(t, plugin(newProxies()), "../../docs/plugins/proxy.md")
+}
