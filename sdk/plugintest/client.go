@@ -58,7 +58,7 @@ func Client(t testing.TB, p sdk.Plugin, opts ...Option) *wire.Client {
 // here is a plugin in this process.
 type here struct {
 	*wire.Client
-	server wire.Server
+	server wire.Server // nil: it is in a process of its own after all
 }
 
 func serveHere(t testing.TB, p sdk.Plugin, opts ...Option) *here {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -114,4 +115,38 @@ func calm() int {
 		}
 	}
 	return least
+}
+
+// leaks remembers what is open in the process now; the function that it returns says
+// what was added, or nothing if that is little: goroutines, where the process counts
+// them, or else files.
+func (p *process) leaks(t testing.TB) func() string {
+	t.Helper()
+	if p.counter != nil {
+		p.counter.mark(t)
+		return func() string {
+			if left := p.counter.left(t); left != "" {
+				return "goroutines: " + left
+			}
+			return ""
+		}
+	}
+	before := p.files(t)
+	return func() string {
+		now := 0
+		if eventually(2*time.Second, func() bool { now = p.files(t); return now < before+leaks }) {
+			return ""
+		}
+		return fmt.Sprintf("%d files open", now-before)
+	}
+}
+
+// files is how many files the process has open.
+func (p *process) files(t testing.TB) int {
+	t.Helper()
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatalf("count the open files of the plugin: %v", err)
+	}
+	return len(open)
 }

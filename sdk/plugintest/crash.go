@@ -17,13 +17,13 @@ import (
 
 func (k *kit) spawn(t *testing.T) *process {
 	t.Helper()
-	return spawn(t, k.Plugin.Name, configured(t, []Option{WithSettings(k.Settings)}))
+	return spawn(t, k.program(), configured(t, []Option{WithSettings(k.Settings)}))
 }
 
 // spawnIn starts a plugin in a run folder that another one has used.
 func (k *kit) spawnIn(t *testing.T, dir arbiter.Dir) *process {
 	t.Helper()
-	return spawn(t, k.Plugin.Name, options{settings: k.Settings, dir: dir})
+	return spawn(t, k.program(), options{settings: k.Settings, dir: dir})
 }
 
 // Another process reverts while the one that injected still lives: it has nothing but

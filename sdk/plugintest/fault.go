@@ -16,7 +16,11 @@ import (
 // Case is a fault and what the kit has to know to put it through its life.
 type Case struct {
 	Plugin sdk.Plugin // also given to Main
-	Type   string     // of the fault
+	// Binary is the path of a plugin's program in any language, in the place of Plugin.
+	// What only the plugin itself can see is then checked from outside: that calls which
+	// are cancelled do no harm, and that no open files are left.
+	Binary string
+	Type   string // of the fault
 	// Config is the fault's configuration, and Settings the plugin's: a struct or map
 	// that encoding/json turns into the arguments, or the JSON text itself.
 	Config   any
@@ -80,7 +84,7 @@ func Faults(t *testing.T, cases ...Case) {
 // has to call Main.
 func Fault(t *testing.T, c Case) {
 	t.Helper()
-	if !registered[c.Plugin.Name] {
+	if c.Binary == "" && !registered[c.Plugin.Name] {
 		t.Fatalf("the kit starts plugin %q as a process of its own: add\n\tfunc TestMain(m *testing.M) { plugintest.Main(m, plugin()) }", c.Plugin.Name)
 	}
 	if c.Target == nil || c.Bitten == nil {
@@ -140,7 +144,7 @@ type kit struct {
 // described returns the fault's description, or ends the test.
 func described(t *testing.T, c Case) (*schema.Description, schema.Fault) {
 	t.Helper()
-	d, err := sdk.Describe(c.Plugin)
+	d, err := c.describe(t)
 	if err != nil {
 		t.Fatalf("the plugin cannot be described: %v", err)
 	}
@@ -149,6 +153,15 @@ func described(t *testing.T, c Case) (*schema.Description, schema.Fault) {
 		t.Fatalf("plugin %s has no fault %q", d.Name, c.Type)
 	}
 	return d, *f
+}
+
+func (c Case) describe(t *testing.T) (*schema.Description, error) {
+	if c.Binary == "" {
+		return sdk.Describe(c.Plugin)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), c.Timeout)
+	defer cancel()
+	return spawn(t, c.program(), configured(t, []Option{WithSettings(c.Settings)})).Describe(ctx)
 }
 
 // caller is a plugin, in this process or in one of its own.

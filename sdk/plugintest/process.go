@@ -25,7 +25,8 @@ import (
 // can be found.
 const lifeEnv = "FAULTLINE_PLUGINTEST_LIFE"
 
-// process is a plugin in a process of its own, which is this test binary. The kit is
+// process is a plugin in a process of its own, which is this test binary, or the Case's
+// Binary. The kit is
 // its engine: it holds the other end of its standard input, its connection and its
 // session, and can take each away.
 type process struct {
@@ -44,18 +45,31 @@ type process struct {
 // starting is how long a plugin process may take until it can be called.
 const starting = 30 * time.Second
 
+// program is what a plugin process runs.
+type program struct {
+	path  string
+	plays string // the plugin that it shall play, where it is this test binary
+}
+
+func (c Case) program() program {
+	if c.Binary != "" {
+		return program{path: c.Binary}
+	}
+	return program{os.Args[0], c.Plugin.Name}
+}
+
 // spawn starts a plugin process, configured and with a session open. It ends with
 // the test at the latest.
-func spawn(t testing.TB, plugin string, o options) *process {
+func spawn(t testing.TB, what program, o options) *process {
 	t.Helper()
 	sockets, err := os.MkdirTemp("", "fl") // the path of a socket has to be short
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{life: rand.Text(), log: &tail{}, exited: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0])
+	p.cmd = exec.Command(what.path)
 	p.cmd.Env = append(os.Environ(), promptly(),
-		playEnv+"="+plugin, lifeEnv+"="+p.life, wire.CookieKey+"="+wire.CookieValue,
+		playEnv+"="+what.plays, lifeEnv+"="+p.life, wire.CookieKey+"="+wire.CookieValue,
 		fmt.Sprintf("PLUGIN_PROTOCOL_VERSIONS=%d", wire.Protocol), "PLUGIN_UNIX_SOCKET_DIR="+sockets)
 	p.cmd.Stderr = p.log
 	p.cmd.WaitDelay = 200 * time.Millisecond // what it leaves behind may hold its standard error open

@@ -12,10 +12,13 @@ import (
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
-// These checks run the plugin inside the test's own process.
+// These checks run the plugin inside the test's own process, where it is written in Go.
 
 func (k *kit) here(t *testing.T) *here {
 	t.Helper()
+	if k.Binary != "" {
+		return &here{Client: k.spawn(t).Client}
+	}
 	return serveHere(t, k.Plugin, WithSettings(k.Settings), func(o *options) { o.closing = k.Timeout })
 }
 
@@ -176,26 +179,55 @@ func (k *kit) callsEndWithTheirContext(t *testing.T) {
 		make func(context.Context) error
 	}{
 		{"Prepare", func(ctx context.Context) error {
-			return p.server.Prepare(ctx, wire.Prepare{Type: k.Type, Config: config, Targets: l.targets, AcceptIrreversible: k.AcceptIrreversible},
-				func(wire.Prepared) error { return nil })
+			q := wire.Prepare{Type: k.Type, Config: config, Targets: l.targets, AcceptIrreversible: k.AcceptIrreversible}
+			if p.server == nil {
+				_, err := p.Client.Prepare(ctx, q)
+				return err
+			}
+			return p.server.Prepare(ctx, q, func(wire.Prepared) error { return nil })
 		}},
 		{"Inject", func(ctx context.Context) error {
+			if p.server == nil {
+				_, err := p.Client.Inject(ctx, l.order())
+				return err
+			}
 			return p.server.Inject(ctx, l.order(), func(wire.Injected) error { return nil })
 		}},
 		{"Observe", func(ctx context.Context) error {
-			return p.server.Observe(ctx, wire.Observe{Type: k.Type, Config: config, Targets: l.undos}, func(wire.Observed) error { return nil })
+			q := wire.Observe{Type: k.Type, Config: config, Targets: l.undos}
+			if p.server == nil {
+				_, err := p.Client.Observe(ctx, q)
+				return err
+			}
+			return p.server.Observe(ctx, q, func(wire.Observed) error { return nil })
 		}},
 		{"Scan", func(ctx context.Context) error {
-			return p.server.Scan(ctx, []wire.Known{{Type: k.Type, Fault: l.fault, Targets: l.undos}}, func(wire.Finding) error { return nil })
+			known := []wire.Known{{Type: k.Type, Fault: l.fault, Targets: l.undos}}
+			if p.server == nil {
+				_, err := p.Client.Scan(ctx, known)
+				return err
+			}
+			return p.server.Scan(ctx, known, func(wire.Finding) error { return nil })
 		}},
 		{"Revert", func(ctx context.Context) error {
+			if p.server == nil {
+				_, err := p.Client.Revert(ctx, revert)
+				return err
+			}
 			return p.server.Revert(ctx, revert, func(wire.Reverted) error { return nil })
 		}},
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 		returned := make(chan struct{})
 		go func() {
-			_ = call.make(ctx) // that it fails is its right
+			_ = call.make(ctx)   // that it fails is its right
+			if p.server == nil { // our end has returned in any case: does it still answer?
+				answering, cancel := context.WithTimeout(context.Background(), k.Timeout)
+				defer cancel()
+				if _, err := p.Describe(answering); err != nil {
+					return
+				}
+			}
 			close(returned)
 		}()
 		<-ctx.Done()
@@ -309,7 +341,7 @@ const leakLives = 6
 // The lives are of one target, one after the other: what is put back takes a fault
 // again, and a pool of connections is as large after one life as after many.
 func (k *kit) leavesNothingRunning(t *testing.T) {
-	p := spawn(t, k.Plugin.Name, configured(t, []Option{WithSettings(k.Settings), func(o *options) { o.counted = true }}))
+	p := spawn(t, k.program(), configured(t, []Option{WithSettings(k.Settings), func(o *options) { o.counted = k.Binary == "" }}))
 	l := k.born(t, 1)
 	once := func() {
 		l.fault = nextFault(k.Type)
@@ -320,12 +352,12 @@ func (k *kit) leavesNothingRunning(t *testing.T) {
 		l.scan(p)
 	}
 	once()
-	p.counter.mark(t)
+	left := p.leaks(t)
 	for range leakLives {
 		once()
 	}
-	if left := p.counter.left(t); left != "" {
-		t.Errorf("%d lives of the fault left goroutines: %s", leakLives, left)
+	if left := left(); left != "" {
+		t.Errorf("%d lives of the fault left %s", leakLives, left)
 	}
 	if k.StartsTarget || k.desc.Reversibility == schema.SelfHealing {
 		return
@@ -334,15 +366,15 @@ func (k *kit) leavesNothingRunning(t *testing.T) {
 	if !p.endsWithin(k.Timeout) {
 		t.Fatal("the plugin does not end when its engine has gone and nothing is held")
 	}
-	var left []string
+	var alive []string
 	if !eventually(2*time.Second, func() bool {
 		found, err := p.leftovers()
 		if err != nil {
 			t.Fatal(err)
 		}
-		left = found
-		return len(left) == 0
+		alive = found
+		return len(alive) == 0
 	}) {
-		t.Errorf("the plugin left processes behind (Case.StartsTarget allows that): %v", left)
+		t.Errorf("the plugin left processes behind (Case.StartsTarget allows that): %v", alive)
 	}
 }
