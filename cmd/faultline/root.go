@@ -100,7 +100,7 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f.StringArrayVar(&g.pluginDirs, "plugin-dir", nil, "folder to look for plugins in first; may be repeated")
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
 	root.AddCommand(
-		newNew(g), newValidate(g), newFmt(g), newPlan(g), newRun(g), newReport(g), newHistory(g), newCompare(g),
+		newNew(g), newValidate(g), newFmt(g), newPlan(g), newRun(g), newReport(g), newHistory(g), newCompare(g), newCoverage(g),
 		newRecover(g), newHalt(g), newScan(g), newPlugin(g), newDocs(g), newDemo(g), newCatalog(g), newAnswer(g),
 		newSelftest(g), newSelftestTarget(), newVersion(),
 	)
