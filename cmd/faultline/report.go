@@ -95,8 +95,11 @@ func (g *global) fold(path string, read func(string) iter.Seq2[journal.Event, er
 	if torn != nil {
 		fmt.Fprintln(g.process.stderr, "Warning: "+torn.Error())
 	}
-	r.Result = result
-	return r, err
+	if err != nil {
+		return r, err
+	}
+	r.Result, r.places = result, report.PlacesOf(&result.Run, g.repositoryPath)
+	return r, nil
 }
 
 func (g *global) runPath(args []string) (string, error) {

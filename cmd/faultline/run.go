@@ -30,6 +30,8 @@ type runFlags struct {
 	lenient        bool
 	waitForAnswers bool
 	reports        []string // FORMAT=PATH
+	gitHub         bool
+	strict         bool // in JUnit
 }
 
 func newRun(g *global) *cobra.Command {
@@ -56,12 +58,17 @@ says so and exits with 0.`,
 			if err != nil {
 				return err
 			}
-			g.showResult(r, files)
+			g.showResult(r, files, f.strict)
+			if f.gitHub {
+				g.gitHub(r)
+			}
 			return exit(r.Exit(f.lenient))
 		},
 	}
 	f.add(c)
 	c.Flags().StringArrayVar(&f.reports, "report", nil, "also write the report to a file, as `FORMAT=PATH`, such as junit=faultline.xml; may be repeated")
+	c.Flags().BoolVar(&f.strict, "strict", false, "in a junit report: what is not held is a failure, not skipped")
+	c.Flags().BoolVar(&f.gitHub, "github", true, "under GitHub Actions, write annotations and the step's summary; $"+gitHubEnv+"=off switches it off, too")
 	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before the run, and take the default of every prompt")
 	c.Flags().BoolVar(&f.lenient, "lenient", false, "exit with 0 when the run was inconclusive or not exercised")
 	c.Flags().BoolVar(&f.waitForAnswers, "wait-for-answers", false, "wait at prompts also without a terminal, until they are answered from another")
@@ -78,13 +85,13 @@ func (e *nothingDue) Error() string {
 
 // showResult writes the report below the progress, and the files that are asked for.
 // When they cannot be written the verdict still decides the exit code.
-func (g *global) showResult(r record, files []reportFile) {
+func (g *global) showResult(r record, files []reportFile, strict bool) {
 	fmt.Fprintln(g.process.stdout)
 	if err := report.Terminal(g.process.stdout, r.Result, g.reportOptions(true)); err != nil && !errors.Is(err, syscall.EPIPE) {
 		fmt.Fprintf(g.process.stderr, "Warning: write the report: %s; `faultline report` shows it again\n", err)
 	}
 	for _, f := range files {
-		if err := f.save(f.path, r, style{Options: g.reportOptions(false)}); err != nil {
+		if err := f.save(f.path, r, style{g.reportOptions(false), strict}); err != nil {
 			fmt.Fprintf(g.process.stderr, "Warning: %s; `faultline report -format %s -out FILE` writes it again\n", err, f.name)
 		}
 	}
