@@ -1,10 +1,12 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/faultline-go/faultline/engine/report"
 )
@@ -12,13 +14,23 @@ import (
 // gitHubEnv switches off what a run does by itself under GitHub Actions, when it is "off".
 const gitHubEnv = "FAULTLINE_GITHUB"
 
+// onGitHub says whether a run is to do by itself what it does under GitHub Actions.
+func (g *global) onGitHub(wanted bool) bool {
+	return wanted && g.process.getenv("GITHUB_ACTIONS") == "true" && g.process.getenv(gitHubEnv) != "off"
+}
+
+// withoutCommands tells GitHub's runner to take no command from what is printed until
+// resume is called: it has texts in it of what is tested, which must not command a job.
+func (g *global) withoutCommands() (resume func()) {
+	token := rand.Text()
+	fmt.Fprintf(g.process.stdout, "::stop-commands::%s\n", token)
+	return sync.OnceFunc(func() { fmt.Fprintf(g.process.stdout, "::%s::\n", token) })
+}
+
 // gitHub writes annotations and the job's summary at the end of a run under GitHub
 // Actions. What cannot be written is a warning: the verdict alone decides the exit code.
 func (g *global) gitHub(r record) {
 	env := g.process.getenv
-	if env("GITHUB_ACTIONS") != "true" || env(gitHubEnv) == "off" {
-		return
-	}
 	warn := func(err error) {
 		if err != nil {
 			fmt.Fprintf(g.process.stderr, "Warning: %s\n", err)

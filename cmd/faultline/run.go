@@ -50,6 +50,11 @@ says so and exits with 0.`,
 			if err != nil {
 				return err
 			}
+			resume := func() {}
+			if g.onGitHub(f.gitHub) {
+				resume = g.withoutCommands()
+				defer resume()
+			}
 			r, err := g.gameDay(c, pathArg(args), &f)
 			if idle := (*nothingDue)(nil); errors.As(err, &idle) {
 				fmt.Fprintln(c.OutOrStdout(), idle.Error())
@@ -59,7 +64,8 @@ says so and exits with 0.`,
 				return err
 			}
 			g.showResult(r, files, f.strict)
-			if f.gitHub {
+			if g.onGitHub(f.gitHub) {
+				resume()
 				g.gitHub(r)
 			}
 			return exit(r.Exit(f.lenient))
