@@ -17,7 +17,8 @@ import (
 // list single samples or events, the way to read its journal once more.
 type record struct {
 	*judge.Result
-	path string // of its folder or journal
+	path   string // of its folder or journal
+	places report.Places
 }
 
 // events are those of the journal, up to a torn last line: whoever judged it has said
@@ -50,10 +51,12 @@ var reportFormats = []format{
 	{name: "table", write: func(w io.Writer, r record, s style) error { return report.Terminal(w, r.Result, s.Options) }},
 	{name: "json", write: func(w io.Writer, r record, _ style) error { return report.JSON(w, r.Result) }},
 	{name: "junit", write: func(w io.Writer, r record, s style) error {
-		return report.JUnit(w, r.Result, report.JUnitOptions{Strict: s.strict})
+		return report.JUnit(w, r.Result, report.JUnitOptions{Strict: s.strict, Places: r.places})
 	}},
 	{name: "markdown", write: func(w io.Writer, r record, _ style) error { return report.Markdown(w, r.Result) }},
 	{name: "html", write: func(w io.Writer, r record, _ style) error { return report.HTML(w, r.Result) }},
+	{name: "github", write: func(w io.Writer, r record, _ style) error { return report.GitHub(w, r.Result, r.places) }},
+	{name: "openmetrics", write: func(w io.Writer, r record, _ style) error { return report.OpenMetrics(w, r.Result) }},
 	{name: "csv", write: func(w io.Writer, r record, _ style) error { return report.Samples(w, r.Result, r.events()) }, facts: true},
 	{name: "ndjson", write: func(w io.Writer, r record, _ style) error { return report.Events(w, r.events()) }, facts: true},
 }

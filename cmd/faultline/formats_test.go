@@ -61,3 +61,16 @@ func TestRealRunsInMachineFormats(t *testing.T) {
 		}
 	}
 }
+
+// The page about formats has them all.
+func TestFormatsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range reportFormats {
+		if !bytes.Contains(page, []byte("\n| `"+f.name+"` | ")) {
+			t.Errorf("docs/formats.md does not list %s", f.name)
+		}
+	}
+}

@@ -94,7 +94,10 @@ func (g *global) judgeWith(path string, read reader) (record, error) {
 	if torn != nil {
 		fmt.Fprintln(g.process.stderr, "Warning: "+torn.Error())
 	}
-	return record{result, path}, err
+	if err != nil {
+		return record{}, err
+	}
+	return record{result, path, report.PlacesOf(&result.Run, g.repositoryPath)}, nil
 }
 
 // reader is a way to read a journal: journal.Read, or journal.ReadFacts.

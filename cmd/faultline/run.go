@@ -31,6 +31,8 @@ type runFlags struct {
 	waitForAnswers bool
 	reports        []string // FORMAT=PATH
 	compareTo      string   // a run, last or last-held; empty: nothing can fail by a comparison
+	gitHub         bool
+	strict         bool // in JUnit
 }
 
 func newRun(g *global) *cobra.Command {
@@ -52,6 +54,11 @@ says so and exits with 0.`,
 			if err := g.checkReference(f.compareTo); err != nil {
 				return err
 			}
+			resume := func() {}
+			if g.onGitHub(f.gitHub) {
+				resume = g.withoutCommands()
+				defer resume()
+			}
 			r, err := g.gameDay(c, pathArg(args), &f)
 			if idle := (*nothingDue)(nil); errors.As(err, &idle) {
 				fmt.Fprintln(c.OutOrStdout(), idle.Error())
@@ -61,17 +68,25 @@ says so and exits with 0.`,
 				return err
 			}
 			e := g.lookBack(c.Context(), r, f.compareTo)
-			g.showResult(r, files, e.before)
+			g.showResult(r, files, style{strict: f.strict}, e.before)
+			if f.compareTo != "" {
+				g.showRegressions(e.comparison, e.none)
+			}
+			if g.onGitHub(f.gitHub) {
+				resume()
+				g.gitHub(r)
+			}
 			if f.compareTo == "" {
 				return exit(r.Exit(f.lenient))
 			}
-			g.showRegressions(e.comparison, e.none)
 			return exit(r.RegressionExit(e.regressed(), f.lenient))
 		},
 	}
 	f.add(c)
 	c.Flags().StringArrayVar(&f.reports, "report", nil, "also write the report to a file, as `FORMAT=PATH`, such as junit=faultline.xml; may be repeated")
 	c.Flags().StringVar(&f.compareTo, "compare-to", "", "exit with 1 when something is worse than in `RUN`, last or last-held, although it may hold; when there is no such run, say so and go on")
+	c.Flags().BoolVar(&f.strict, "strict", false, "in a junit report: what is not held is a failure, not skipped")
+	c.Flags().BoolVar(&f.gitHub, "github", true, "under GitHub Actions, write annotations and the step's summary; $"+gitHubEnv+"=off switches it off, too")
 	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before the run, and take the default of every prompt")
 	c.Flags().BoolVar(&f.lenient, "lenient", false, "exit with 0 when the run was inconclusive or not exercised")
 	c.Flags().BoolVar(&f.waitForAnswers, "wait-for-answers", false, "wait at prompts also without a terminal, until they are answered from another")
@@ -88,17 +103,17 @@ func (e *nothingDue) Error() string {
 
 // showResult writes the report below the progress, and the files that are asked for.
 // When they cannot be written the verdict still decides the exit code.
-func (g *global) showResult(r record, files []reportFile, before *report.Before) {
+func (g *global) showResult(r record, files []reportFile, s style, before *report.Before) {
 	fmt.Fprintln(g.process.stdout)
 	o := g.reportOptions(true)
 	o.Before = before
 	if err := report.Terminal(g.process.stdout, r.Result, o); err != nil && !errors.Is(err, syscall.EPIPE) {
 		fmt.Fprintf(g.process.stderr, "Warning: write the report: %s; `faultline report` shows it again\n", err)
 	}
-	o = g.reportOptions(false)
-	o.Before = before
+	s.Options = g.reportOptions(false)
+	s.Before = before
 	for _, f := range files {
-		if err := f.save(f.path, r, style{Options: o}); err != nil {
+		if err := f.save(f.path, r, s); err != nil {
 			fmt.Fprintf(g.process.stderr, "Warning: %s; `faultline report -format %s -out FILE` writes it again\n", err, f.name)
 		}
 	}

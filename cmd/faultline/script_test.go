@@ -55,7 +55,7 @@ func (s suite) Run() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	for _, name := range []string{"NO_COLOR", "FAULTLINE_STATE_DIR", "FAULTLINE_REAL", "DOCKER_HOST"} {
+	for _, name := range []string{"NO_COLOR", "FAULTLINE_STATE_DIR", "FAULTLINE_REAL", "DOCKER_HOST", "GITHUB_ACTIONS", "GITHUB_WORKSPACE", "GITHUB_STEP_SUMMARY", "CI_PROJECT_DIR", "WORKSPACE"} {
 		os.Unsetenv(name)
 	}
 	return s.M.Run()

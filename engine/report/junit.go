@@ -11,20 +11,33 @@ import (
 
 // JUnitOptions say how a CI server is to see what is neither held nor broken.
 type JUnitOptions struct {
-	Strict bool // as a failure; else as skipped
+	Strict bool   // as a failure; else as skipped
+	Places Places // what a case's file is, from the root of the repository
 }
 
 // JUnit writes the run as a JUnit XML file: a suite for the scenario, a case for
 // each experiment. Broken is a failure; errored and anything not put back is an
-// error; what could not be concluded is skipped, or a failure when strict. What
-// went wrong with the run as a whole is a case of its own, named "run".
+// error; what could not be concluded is skipped, or a failure when strict; what was not
+// due is always skipped. What went wrong with the run as a whole is a case of its own,
+// named "run".
+//
+// The form is that of Jenkins' junit-10.xsd, and the attribute "file" of a case, which
+// GitLab shows as a link. What XML cannot say is left out.
 func JUnit(w io.Writer, r *judge.Result, o JUnitOptions) error {
 	suite := testSuite{
-		Name: first(r.Run.Scenario.Name, r.Run.ID), ID: r.Run.ID, Time: junitSeconds(r.Run.Duration),
+		Name: clean(first(r.Run.Scenario.Name, r.Run.ID)), ID: r.Run.ID, Time: junitSeconds(r.Run.Duration),
 		Timestamp: r.Run.Started.UTC().Format("2006-01-02T15:04:05"), Hostname: r.Run.Engine.Host,
 		Properties: &properties{[]property{
 			{"run", r.Run.ID}, {"verdict", string(r.Verdict)}, {"seed", fmt.Sprint(r.Run.Seed)}, {"plan_hash", r.Run.PlanHash},
 		}},
+	}
+	for _, p := range []property{
+		{"title", r.Run.Scenario.Title}, {"owner", r.Run.Scenario.Owner}, {"environment", r.Run.Scenario.Environment},
+		{"runbook", r.Run.Scenario.Runbook}, {"git_commit", r.Run.Scenario.GitCommit},
+	} {
+		if p.Value != "" {
+			suite.Properties.All = append(suite.Properties.All, property{p.Name, clean(p.Value)})
+		}
 	}
 	for i := range r.Experiments {
 		suite.add(experimentCase(suite.Name, &r.Experiments[i], o))
@@ -33,7 +46,7 @@ func JUnit(w io.Writer, r *judge.Result, o JUnitOptions) error {
 		suite.add(c)
 	}
 	doc := testSuites{
-		Name: "faultline", Tests: suite.Tests, Failures: suite.Failures, Errors: suite.Errors, Skipped: suite.Skipped,
+		Name: "faultline", Tests: suite.Tests, Failures: suite.Failures, Errors: suite.Errors,
 		Time: suite.Time, Suites: []testSuite{suite},
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
@@ -49,7 +62,10 @@ func JUnit(w io.Writer, r *judge.Result, o JUnitOptions) error {
 }
 
 func experimentCase(suite string, e *judge.Experiment, o JUnitOptions) testCase {
-	c := testCase{Name: e.Name, Class: suite, Time: "0.000"}
+	c := testCase{Name: clean(e.Name), Class: suite, Time: "0.000"}
+	if file, _, ok := o.Places.of(firstPlace(e)); ok {
+		c.File = clean(file)
+	}
 	if e.Started != nil && e.Ended != nil {
 		c.Time = junitSeconds(e.Ended.Sub(*e.Started).Seconds())
 	}
@@ -117,7 +133,6 @@ type testSuites struct {
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
 	Errors   int         `xml:"errors,attr"`
-	Skipped  int         `xml:"skipped,attr"`
 	Time     string      `xml:"time,attr"`
 	Suites   []testSuite `xml:"testsuite"`
 }
@@ -162,6 +177,7 @@ type testCase struct {
 	Name    string   `xml:"name,attr"`
 	Class   string   `xml:"classname,attr"`
 	Time    string   `xml:"time,attr"`
+	File    string   `xml:"file,attr,omitempty"`
 	Skipped *skipped `xml:"skipped,omitempty"`
 	Error   *problem `xml:"error,omitempty"`
 	Failure *problem `xml:"failure,omitempty"`

@@ -3,17 +3,120 @@ package report
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/faultline-go/faultline/engine/judge"
 )
 
-// Markdown writes the run as GitHub-flavoured Markdown, for a pull request or a
-// wiki page.
-func Markdown(w io.Writer, r *judge.Result) error {
+// MarkdownLimit is how large a page may be that GitHub shows as a step's summary, in
+// bytes.
+const MarkdownLimit = 1 << 20
+
+// Markdown writes the run as GitHub-flavoured Markdown, for a pull request, a wiki page
+// or the summary of a job, in less than MarkdownLimit bytes.
+func Markdown(w io.Writer, r *judge.Result) error { return MarkdownUpTo(w, r, MarkdownLimit) }
+
+// MarkdownUpTo is Markdown in at most so many bytes. What has no room is left out in
+// whole sections, those that held first, and a sentence says so. Where not even the
+// headline has room nothing is written.
+func MarkdownUpTo(w io.Writer, r *judge.Result, limit int) error {
+	_, err := io.WriteString(w, fitSections(markdownSections(r), limit, r.Run.ID))
+	return err
+}
+
+// section is a part of the page that stays whole. What it is called when it is left
+// out, and the rank of its importance; the lower, the more important.
+type section struct {
+	text string
+	name string
+	rank int
+}
+
+func markdownSections(r *judge.Result) []section {
+	sections := []section{{text: markdownHead(r), rank: -2}}
+	if len(r.Residue) > 0 {
+		sections = append(sections, section{markdownResidue(r), "what was not put back", -1})
+	}
+	for i := range r.Experiments {
+		var b strings.Builder
+		e := &r.Experiments[i]
+		markdownExperiment(&b, e)
+		sections = append(sections, section{b.String(), "", rankOf(e.Verdict)})
+	}
+	return append(sections, markdownFacts(r)...)
+}
+
+// fitSections puts the page together.
+func fitSections(sections []section, limit int, run string) string {
+	total := 0
+	for _, s := range sections {
+		total += len(s.text)
+	}
+	keep := make([]bool, len(sections))
+	if total <= limit {
+		for i := range keep {
+			keep[i] = true
+		}
+		return joinSections(sections, keep)
+	}
+	order := make([]int, len(sections))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return sections[a].rank - sections[b].rank })
+	// The sentence is longest when it says the most.
+	room := limit - len(leftOut(sections, keep, limit, run))
+	for _, i := range order {
+		if len(sections[i].text) <= room {
+			keep[i] = true
+			room -= len(sections[i].text)
+		}
+	}
+	if !keep[0] {
+		return ""
+	}
+	return joinSections(sections, keep) + leftOut(sections, keep, limit, run)
+}
+
+func joinSections(sections []section, keep []bool) string {
+	var b strings.Builder
+	for i, s := range sections {
+		if keep[i] {
+			b.WriteString(s.text)
+		}
+	}
+	return b.String()
+}
+
+// leftOut says what is not on the page.
+func leftOut(sections []section, keep []bool, limit int, run string) string {
+	experiments := 0
+	var names []string
+	for i, s := range sections {
+		switch {
+		case keep[i]:
+		case s.name == "":
+			experiments++
+		default:
+			names = append(names, s.name)
+		}
+	}
+	if experiments > 0 {
+		names = append([]string{counted(experiments, "experiment")}, names...)
+	}
+	if more := len(names) - 6; more > 0 {
+		names = append(names[:6], counted(more, "section")+" more")
+	}
+	return fmt.Sprintf("\n---\n\nThere was room for %s bytes only. Left out: %s. `faultline report %s` shows everything.\n",
+		number(limit), escapeMarkdown(list(names)), strings.ReplaceAll(clean(run), "`", "'"))
+}
+
+func markdownHead(r *judge.Result) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-
 	line("# %s – %s\n", strings.ToUpper(word(r.Verdict)), escapeMarkdown(Headline(r)))
 	line("%s", escapeMarkdown(runLine(r)))
 	if s := r.Run.Scenario; s.Owner+s.Environment+s.Runbook != "" {
@@ -30,20 +133,29 @@ func Markdown(w io.Writer, r *judge.Result) error {
 			line("\n> %s.", escapeMarkdown(capital(reason.Text)))
 		}
 	}
-	if len(r.Residue) > 0 {
-		line("\n## Not put back\n")
-		for _, l := range r.Residue {
-			line("- %s at %s: %s. To try again: `%s`", escapeMarkdown(first(l.Fault, l.Plugin, "something")), escapeMarkdown(l.Target),
-				escapeMarkdown(l.Why), strings.ReplaceAll(clean(l.Retry), "`", "'"))
-		}
-	}
-	for i := range r.Experiments {
-		markdownExperiment(&b, &r.Experiments[i])
-	}
-	markdownFacts(&b, r)
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
+
+func markdownResidue(r *judge.Result) string {
+	var b strings.Builder
+	b.WriteString("\n## Not put back\n\n")
+	for i, l := range r.Residue {
+		if i == mostItems {
+			fmt.Fprintf(&b, "- and %s more\n", number(len(r.Residue)-mostItems))
+			break
+		}
+		fmt.Fprintf(&b, "- %s at %s: %s. To try again: %s\n", escapeMarkdown(first(l.Fault, l.Plugin, "something")), escapeMarkdown(l.Target),
+			escapeMarkdown(l.Why), codeSpan(l.Retry))
+	}
+	return b.String()
+}
+
+// Lists, tables and texts that are longer are cut, so that one of them does not take the
+// room of all others.
+const (
+	mostItems   = 200
+	longestText = 2000 // runes
+)
 
 func markdownExperiment(b *strings.Builder, e *judge.Experiment) {
 	line := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
@@ -74,20 +186,32 @@ func markdownExperiment(b *strings.Builder, e *judge.Experiment) {
 	if len(items) > 0 {
 		line("")
 	}
-	for _, item := range items {
-		line("- %s", escapeMarkdown(item))
+	markdownList(b, items)
+}
+
+// listSign is what would begin a list within a list.
+var listSign = regexp.MustCompile(`^(\d*)([-+.)=])`)
+
+func markdownList(b *strings.Builder, items []string) {
+	for i, item := range items {
+		if i == mostItems {
+			fmt.Fprintf(b, "- and %s more\n", number(len(items)-mostItems))
+			return
+		}
+		fmt.Fprintf(b, "- %s\n", listSign.ReplaceAllString(escapeMarkdown(item), `$1\$2`))
 	}
 }
 
-func markdownFacts(b *strings.Builder, r *judge.Result) {
-	section := func(title string, items []string) {
+func markdownFacts(r *judge.Result) []section {
+	var sections []section
+	add := func(title string, items []string) {
 		if len(items) == 0 {
 			return
 		}
-		fmt.Fprintf(b, "\n## %s\n\n", escapeMarkdown(title))
-		for _, item := range items {
-			fmt.Fprintf(b, "- %s\n", escapeMarkdown(item))
-		}
+		var b strings.Builder
+		fmt.Fprintf(&b, "\n## %s\n\n", escapeMarkdown(title))
+		markdownList(&b, items)
+		sections = append(sections, section{b.String(), "“" + cut(title, longestTitle) + "”", rankWarning})
 	}
 	var guards, stopped, marks, warnings, taken []string
 	for _, g := range r.Guards {
@@ -105,14 +229,15 @@ func markdownFacts(b *strings.Builder, r *judge.Result) {
 	for _, t := range r.Takeovers {
 		taken = append(taken, t.By+": "+t.Why)
 	}
-	section("Guards", guards)
-	section("Stopped", stopped)
-	section("Notes", marks)
+	add("Guards", guards)
+	add("Stopped", stopped)
+	add("Notes", marks)
 	for _, p := range r.Probes {
-		section("Errors of "+p.Probe, errorsOf(p))
+		add("Errors of "+p.Probe, errorsOf(p))
 	}
-	section("Warnings", warnings)
-	section("Taken over", taken)
+	add("Warnings", warnings)
+	add("Taken over", taken)
+	return sections
 }
 
 func markdownGrid(b *strings.Builder, g grid) {
@@ -139,20 +264,49 @@ func markdownGrid(b *strings.Builder, g grid) {
 		}
 	}
 	b.WriteString("|\n")
-	for _, cells := range g.rows {
+	for i, cells := range g.rows {
+		if i == mostItems {
+			fmt.Fprintf(b, "\nThere are %s more rows.\n", number(len(g.rows)-mostItems))
+			break
+		}
 		row(cells)
 	}
 }
 
-// escapeMarkdown keeps text from being read as markup. Names such as net_delay
-// stay legible: an underscore inside a word is no markup on GitHub.
+// escapeMarkdown keeps text from being read as markup, as HTML, as a mention or a link.
+// Names such as net_delay stay legible: an underscore inside a word is no markup on
+// GitHub.
 func escapeMarkdown(s string) string {
 	var b strings.Builder
-	for _, r := range clean(s) {
-		if strings.ContainsRune("\\`*[]<>|#~", r) {
+	before := ' '
+	for _, r := range cut(clean(s), longestText) {
+		switch {
+		case strings.ContainsRune("\\`*[]<>|#~&$", r):
 			b.WriteByte('\\')
+		case r == '_' && !(letter(before)): // an underscore before a word emphasises
+			b.WriteByte('\\')
+		case r == '@' && !letter(before): // nobody is told of a test
+			b.WriteString("@\u200b")
+			before = r
+			continue
 		}
 		b.WriteRune(r)
+		before = r
 	}
 	return b.String()
+}
+
+func letter(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' }
+
+// codeSpan is text that stands as it is, between as many backticks as it needs.
+func codeSpan(s string) string {
+	s = cut(clean(s), longestText)
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " "
+	}
+	return fence + s + fence
 }
