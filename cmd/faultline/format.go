@@ -42,6 +42,7 @@ var reportFormats = []format{
 	}},
 	{"markdown", func(w io.Writer, r record, _ style) error { return report.Markdown(w, r.Result) }},
 	{"html", func(w io.Writer, r record, _ style) error { return report.HTML(w, r.Result) }},
+	{"postmortem", func(w io.Writer, r record, _ style) error { return report.Postmortem(w, r.Result) }},
 }
 
 func formatNames() string {

@@ -1,7 +1,7 @@
-// Package report renders a judge.Result: for a terminal, as JSON, JUnit XML and
-// Markdown, and the list of past runs.
+// Package report renders a judge.Result: for a terminal, as JSON, JUnit XML, Markdown,
+// an HTML page and the draft of a post-mortem, and the list of past runs.
 //
-// Every renderer is a pure function of its arguments in a file of its own and has
+// Every renderer is a pure function of its arguments in files of its own and has
 // a golden file. The sentences are for people who did not take part: they say what
 // was tried, what came out and how sure that is, and blame nobody.
 package report

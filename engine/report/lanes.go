@@ -279,9 +279,10 @@ func (c *chart) latencyLane(p *judge.ProbeSummary, index int, bins []bin) {
 	if l.Hi <= l.Lo {
 		l.Hi = l.Lo * 10
 	}
-	for v := math.Pow(10, math.Floor(math.Log10(l.Hi))); v > l.Lo*1.9; v /= 10 {
-		if v < l.Hi/1.9 {
-			l.Grid = append(l.Grid, level{latencyY(v, l.Lo, l.Hi), lapse(v)})
+	// Powers of ten between the edges, where their names have room.
+	for v := math.Pow(10, math.Floor(math.Log10(l.Hi))); v > l.Lo; v /= 10 {
+		if y := latencyY(v, l.Lo, l.Hi); y > laneTop+200 && y < laneBottom-140 {
+			l.Grid = append(l.Grid, level{y, lapse(v)})
 		}
 	}
 	l.Grid = append([]level{{laneTop, lapse(l.Hi)}}, append(l.Grid, level{laneBottom, lapse(l.Lo)})...)
