@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -289,11 +290,19 @@ func TestHTMLStaysSmall(t *testing.T) {
 		seconds, probes int
 	}{{"an hour, 10 probes", 3600, 10}, {"a day, 30 probes", 86400, 30}} {
 		r := long(tc.seconds, tc.probes)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		begin := time.Now()
 		raw := htmlOf(t, r)
-		t.Logf("%s: %d bytes in %v", tc.name, len(raw), time.Since(begin))
+		took := time.Since(begin)
+		runtime.ReadMemStats(&after)
+		used := after.TotalAlloc - before.TotalAlloc
+		t.Logf("%s: %d bytes in %v, with %d MB in all", tc.name, len(raw), took, used>>20)
 		if len(raw) >= 2_000_000 {
 			t.Errorf("%s: %d bytes", tc.name, len(raw))
+		}
+		if tc.seconds == 3600 && (took > 3*time.Second || used > 300<<20) {
+			t.Errorf("%s: took %v and %d MB", tc.name, took, used>>20)
 		}
 		for _, n := range elements(t, raw) {
 			if attr(n, "type") != "application/json" {
@@ -361,6 +370,26 @@ func TestHTMLOfOddRuns(t *testing.T) {
 		raw := htmlOf(t, r)
 		if bytes.Contains(raw, []byte("ZgotmplZ")) || bytes.Contains(raw, []byte("NaN")) || bytes.Contains(raw, []byte("Inf")) {
 			t.Errorf("%s: the page has something in it that is no number or no text", name)
+		}
+	}
+}
+
+func TestPartsOfASource(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "", "fault {}": "fault {}", "# all": "<comment># all", `a = "b" # c`: `a = |<string>"b"| |<comment># c`, `a = "b // \" c" // d`: `a = |<string>"b // \" c"| |<comment>// d`,
+		`open = "never`: `open = |<string>"never`, `odd = "\`: `odd = |<string>"\`, `"a""ü"`: `<string>"a"|<string>"ü"`,
+	} {
+		var got []string
+		whole := ""
+		for _, p := range partsOf(line) {
+			whole += p.Text
+			if p.Class != "" {
+				p.Text = "<" + p.Class + ">" + p.Text
+			}
+			got = append(got, p.Text)
+		}
+		if s := strings.Join(got, "|"); s != want || whole != line {
+			t.Errorf("%s is %s, want %s", line, s, want)
 		}
 	}
 }

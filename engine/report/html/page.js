@@ -179,7 +179,12 @@ class Chart {
     g.addEventListener("keydown", (e) => this.key(e));
     g.addEventListener("focus", () => { if (this.at === null && g.matches(":focus-visible")) this.point(this.view[0]); });
     g.addEventListener("pointermove", (e) => this.move(e));
-    g.addEventListener("pointerdown", (e) => { if (e.button === 0) { this.down = this.timeOf(e); g.setPointerCapture(e.pointerId); } });
+    g.addEventListener("pointerdown", (e) => {
+      if (e.button !== 0) return;
+      this.down = this.timeOf(e);
+      g.setPointerCapture(e.pointerId);
+      this.point(this.down);
+    });
     g.addEventListener("pointerup", (e) => this.up(e));
     g.addEventListener("pointercancel", () => { this.down = undefined; this.brush.hidden = true; });
     g.addEventListener("pointerleave", () => { if (this.down === undefined && document.activeElement !== g) this.point(null); });
