@@ -374,6 +374,39 @@ func TestHTMLOfOddRuns(t *testing.T) {
 	}
 }
 
+// Conditions with one number have a line where there is room for it.
+func TestLimits(t *testing.T) {
+	r := drawn()
+	r.Run.Guards = append(r.Run.Guards, judge.Guard{Name: "slow", Probe: "http.checkout", Good: "sample.latency < 2"}, judge.Guard{Name: "odd", Probe: "http.checkout", Good: "sample.latency < 2 || sample.ok"},
+		judge.Guard{Name: "never", Probe: "http.checkout", Good: "sample.latency < 1e6"}, judge.Guard{Name: "low", Probe: "prometheus.queue", Good: "sample.value >= 2e1"})
+	var got []string
+	for _, l := range experimentChart(r, 0, 240).Lanes {
+		for _, x := range l.Targets {
+			if l.Kind != "share" {
+				got = append(got, fmt.Sprintf("%s %s: %s %s at %d", l.Probe, l.Kind, x.Class(), x.Text, x.Y))
+			}
+		}
+	}
+	// 2 s is at the top of a scale that it makes longer, from 10 ms up; 100 and 20 are on one from 0 to 150.
+	want := []string{"http.checkout latency: limit guard slow < 2 s at 40", "prometheus.queue value: target short < 100 at 347", "prometheus.queue value: limit guard low >= 20 at 837"}
+	if !slices.Equal(got, want) {
+		t.Errorf("limits %q, want %q", got, want)
+	}
+}
+
+// What is bad within the allowed share is told from what is bad beyond it.
+func TestBadBeyondTheTarget(t *testing.T) {
+	c := &chart{From: day, Len: 4000, Step: 1}
+	l := &lane{Lo: 0.9, Targets: []target{{level: level{Y: shareY(0.95, 0.9)}, A: 1000, B: 3000}}}
+	bins := []bin{{Good: 90, Bad: 10}, {Good: 96, Bad: 4}, {Good: 94, Bad: 6}, {Good: 90, Bad: 10}}
+	if got, want := c.icicles(bins, 0.9, l.missed(c)), fmt.Sprintf("M2000 40V%dH3000V40Z", shareY(0.94, 0.9)); got != want {
+		t.Errorf("bad beyond the target is %s, want %s", got, want)
+	}
+	if got := strings.Count(c.icicles(bins, 0.9, nil), "M"); got != 4 {
+		t.Errorf("%d bad bins, want 4", got)
+	}
+}
+
 func TestPartsOfASource(t *testing.T) {
 	for line, want := range map[string]string{
 		"": "", "fault {}": "fault {}", "# all": "<comment># all", `a = "b" # c`: `a = |<string>"b"| |<comment># c`, `a = "b // \" c" // d`: `a = |<string>"b // \" c"| |<comment>// d`,

@@ -95,6 +95,7 @@ class Lane {
     this.y = heights[d.kind](Number(d.lo), Number(d.hi));
     this.svg = element.querySelector("svg");
     this.read = element.querySelector(".read");
+    this.targets = [...this.svg.querySelectorAll("path.target")].map((p) => p.getAttribute("d").match(/-?\d+/g).map(Number));
     this.title = element.querySelector(".title").textContent;
   }
   get shown() { return !this.element.hidden; }
@@ -104,7 +105,10 @@ class Lane {
     if (this.kind === "share") {
       const depth = (b) => b.bad === 0 ? TOP : Math.max(y(b.good / (b.good + b.bad)), TOP + LEAST_BAD);
       this.path("none", bins.filter((b) => b.good + b.bad === 0 && b.missing > 0).map((b) => "M" + b.a + " 0V1000H" + b.b + "V0Z").join(""));
-      this.path("bad", bins.filter((b) => b.bad > 0).map((b) => "M" + b.a + " " + TOP + "V" + depth(b) + "H" + b.b + "V" + TOP + "Z").join(""));
+      const icicles = (all) => all.map((b) => "M" + b.a + " " + TOP + "V" + depth(b) + "H" + b.b + "V" + TOP + "Z").join("");
+      const bad = bins.filter((b) => b.bad > 0);
+      this.path("bad", icicles(bad));
+      this.path("over", icicles(bad.filter((b) => this.targets.some(([from, height, to]) => from <= (b.a + b.b) / 2 && (b.a + b.b) / 2 < to && depth(b) > height))));
       this.path("good", stairs(bins, (b) => b.good + b.bad > 0 ? depth(b) : null));
     } else if (this.kind === "latency") {
       this.path("slowest", stairs(bins, (b) => b.max >= 0 ? y(b.max) : null));
