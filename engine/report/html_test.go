@@ -374,6 +374,19 @@ func TestHTMLOfOddRuns(t *testing.T) {
 	}
 }
 
+// Every moment has a flag, or is within the numbers of one.
+func TestFlags(t *testing.T) {
+	c := &chart{Len: 10_000, Events: []moment{{A: 0}, {A: 0}, {A: 0}, {A: 100}, {A: 200}, {A: 5000}, {A: 5399}, {A: 5400}, {A: 10_000}}}
+	c.flag()
+	var got []string
+	for _, e := range c.Events {
+		got = append(got, fmt.Sprintf("%s/%d", e.Flag, e.Row))
+	}
+	if want := []string{"1/0", "2/1", "3–5/2", "/0", "/0", "6/0", "7/1", "8/0", "9/0"}; !slices.Equal(got, want) {
+		t.Errorf("flags %q, want %q", got, want)
+	}
+}
+
 // Conditions with one number have a line where there is room for it.
 func TestLimits(t *testing.T) {
 	r := drawn()

@@ -242,7 +242,7 @@ class Chart {
   }
   axis() {
     const [a, b] = this.view, span = b - a, axis = this.stage.querySelector(".axis");
-    const width = axis.clientWidth || 900, most = clamp(Math.floor(width / 90), 3, 12);
+    const width = axis.clientWidth || 900, most = clamp(Math.floor(width / 72), 3, 12);
     let step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 15000, 30000].concat(STEPS.slice(10).map((s) => s * 1000)).find((s) => span / s <= most);
     step = step || Math.ceil(span / most);
     axis.classList.add("live");
