@@ -47,6 +47,7 @@ clean:
 
 bench: build ## figures beside their floors and peers; asserts nothing
 	$(GO) run ./contrib/bench -bin bin
+	$(GO) test -run '^$$' -bench . -benchtime 10x ./engine/history
 	$(GO) test -run '^$$' -bench . -benchtime 3x ./plugins/docker
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./plugins/net
 	$(GO) test -run '^$$' -bench . -benchtime 5x ./plugins/proxy/relay

@@ -62,3 +62,25 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// Whether a plugin's page is right its own tests say; that there is one, and that the
+// index leads to it, is said here.
+func TestEveryPluginHasAPage(t *testing.T) {
+	mains, err := filepath.Glob("../plugins/*/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("plugins %v, %v", mains, err)
+	}
+	index, err := os.ReadFile("plugins/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, main := range mains {
+		name := filepath.Base(filepath.Dir(main))
+		if _, err := os.Stat(filepath.Join("plugins", name+".md")); err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(string(index), "["+name+"]("+name+".md)") {
+			t.Errorf("the index does not lead to the page of %s", name)
+		}
+	}
+}

@@ -13,20 +13,25 @@ const module = "github.com/faultline-go/faultline/"
 // come later in the flow may use the types of earlier ones, never the other way round;
 // run and plan use of judge what decides when to stop and how much is enough.
 var mayImport = map[string][]string{
-	"engine":            {},
-	"engine/scenario":   {"sdk/schema"},
-	"engine/plan":       {"engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
-	"engine/run":        {"engine/plan", "engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
-	"engine/journal":    {"sdk/arbiter"},
-	"engine/judge":      {"engine/journal"},
-	"engine/report":     {"engine/judge", "engine/journal"},
-	"engine/host":       {"sdk/schema", "sdk/wire"},
-	"engine/recover":    {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
-	"engine/selftest":   {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},
-	"engine/halt":       {},
-	"engine/hold":       {},
-	"engine/ledger":     {},
-	"engine/simulation": {}, // tests only
+	"engine":             {},
+	"engine/scenario":    {"sdk/schema"},
+	"engine/plan":        {"engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
+	"engine/run":         {"engine/plan", "engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
+	"engine/journal":     {"sdk/arbiter"},
+	"engine/judge":       {"engine/journal"},
+	"engine/report":      {"engine/conformance", "engine/judge", "engine/journal", "engine/readiness"},
+	"engine/history":     {"engine/judge", "engine/journal"},
+	"engine/host":        {"sdk/schema", "sdk/wire"},
+	"engine/recover":     {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
+	"engine/selftest":    {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},
+	"engine/live":        {"engine/journal", "engine/judge", "engine/plan", "engine/run", "sdk/schema"},
+	"engine/conformance": {"sdk/plugintest", "sdk/schema"},
+	"engine/halt":        {},
+	"engine/readiness":   {"engine/journal", "engine/judge", "engine/plan", "engine/scenario"},
+	"engine/hold":        {},
+	"engine/ledger":      {},
+	"engine/note":        {},
+	"engine/simulation":  {}, // tests only
 }
 
 // imports lists, for every package of the module, which others of the module its

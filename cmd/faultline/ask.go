@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/engine/hold"
+	"github.com/faultline-go/faultline/engine/live"
 	"github.com/faultline-go/faultline/engine/run"
 	"github.com/faultline-go/faultline/engine/scenario"
 )
@@ -18,7 +19,8 @@ import (
 // `faultline answer`. The first answer counts.
 type asker struct {
 	g     *global
-	view  *view
+	view  *live.View
+	keys  bool   // the view has the keyboard, and hands over what is typed
 	dir   string // of the run
 	auto  string // why the default is taken and nobody asked; empty: somebody is
 	start sync.Once
@@ -28,8 +30,8 @@ type asker struct {
 	number int
 }
 
-func (g *global) newAsker(f *runFlags, v *view, dir string) *asker {
-	a := &asker{g: g, view: v, dir: dir, lines: make(chan string)}
+func (g *global) newAsker(f *runFlags, dir string) *asker {
+	a := &asker{g: g, dir: dir, lines: make(chan string)}
 	switch {
 	case f.waitForAnswers:
 	case f.autoApprove:
@@ -65,8 +67,10 @@ func (a *asker) ask(ctx context.Context, q run.Question) (run.Answer, error) {
 		}
 	}()
 	if a.g.onTerminal() {
-		a.start.Do(func() { go a.listen() })
-		a.hint(q)
+		if !a.keys {
+			a.start.Do(func() { go a.listen() })
+		}
+		a.hint()
 	}
 	for {
 		select {
@@ -75,7 +79,7 @@ func (a *asker) ask(ctx context.Context, q run.Question) (run.Answer, error) {
 		case line := <-a.lines:
 			answer := run.Answer{Answer: meant(line), By: who()}
 			if answer.Answer == "" {
-				a.hint(q)
+				a.hint()
 				continue
 			}
 			err := hold.Give(a.dir, n, hold.Answer{Answer: answer.Answer, By: answer.By, At: time.Now().UTC()})
@@ -99,17 +103,20 @@ func (a *asker) listen() {
 		if err != nil {
 			return // the terminal is gone; `faultline answer` still works
 		}
-		select {
-		case a.lines <- line:
-		case <-time.After(time.Second):
-		}
+		a.typed(line)
 	}
 }
 
-func (a *asker) hint(q run.Question) {
-	a.view.mu.Lock()
-	defer a.view.mu.Unlock()
-	a.view.printf("  Type \"continue\" or \"stop\" and Enter, or run `faultline answer` elsewhere.")
+// typed hands over what was typed to whoever waits for it.
+func (a *asker) typed(line string) {
+	select {
+	case a.lines <- line:
+	case <-time.After(time.Second):
+	}
+}
+
+func (a *asker) hint() {
+	a.view.Say("  Type \"continue\" or \"stop\" and Enter, or run `faultline answer` elsewhere.")
 }
 
 // meant is the answer that a line is; empty when it is none.

@@ -117,7 +117,7 @@ func (g *global) demo(c *cobra.Command, retry bool) (_ *judge.Result, err error)
 	if err != nil {
 		return nil, err
 	}
-	g.showResult(r, nil)
+	g.showResult(r, nil, g.lookBack(c.Context(), r, "").before)
 	return r.Result, nil
 }
 

@@ -210,7 +210,7 @@ func dummyMark() sdk.FaultType {
 }
 
 type dummyHealthConfig struct {
-	File  string `hcl:"file" doc:"The file whose text says how things are: good, bad or missing. Without the file they are good."`
+	File  string `hcl:"file" doc:"The file whose text says how things are: good, bad, uneven (two of five are bad) or missing. Without the file they are good."`
 	Mark  string `hcl:"mark,optional" doc:"Things are bad while this file exists."`
 	Token string `hcl:"token,optional" doc:"What a careless plugin quotes in everything that it says."`
 }
@@ -223,6 +223,7 @@ func dummyHealth() sdk.ProbeType {
 			if c.Token != "" {
 				token.Store(&c.Token)
 			}
+			var n atomic.Int64
 			return func(context.Context) sdk.Sample {
 				if c.Mark != "" {
 					if _, err := os.Stat(c.Mark); err == nil {
@@ -233,7 +234,9 @@ func dummyHealth() sdk.ProbeType {
 				switch text := strings.TrimSpace(string(raw)); {
 				case errors.Is(err, fs.ErrNotExist), err == nil && text == "good":
 					return sdk.Good()
-				case err == nil && text == "bad":
+				case err == nil && text == "uneven" && n.Add(1)%5 > 1:
+					return sdk.Good()
+				case err == nil && (text == "bad" || text == "uneven"):
 					return sdk.Bad(careless("bad"))
 				default:
 					return sdk.Missing("nobody knows")

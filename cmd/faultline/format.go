@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -19,7 +20,17 @@ type record struct {
 	path string // of its folder or journal
 }
 
-func (r record) events() iter.Seq2[journal.Event, error] { return journal.Read(r.path) }
+// events are those of the journal, up to a torn last line: whoever judged it has said
+// that there is one.
+func (r record) events() iter.Seq2[journal.Event, error] {
+	return func(yield func(journal.Event, error) bool) {
+		for e, err := range journal.Read(r.path) {
+			if errors.Is(err, journal.ErrTorn) || !yield(e, err) {
+				return
+			}
+		}
+	}
+}
 
 // style is how a format is written, where it has a choice.
 type style struct {
@@ -31,18 +42,21 @@ type style struct {
 type format struct {
 	name  string
 	write func(w io.Writer, r record, s style) error
+	facts bool // it needs nothing of the result that is made of samples
 }
 
 // reportFormats are the forms of the report, the usual one first.
 var reportFormats = []format{
-	{"table", func(w io.Writer, r record, s style) error { return report.Terminal(w, r.Result, s.Options) }},
-	{"json", func(w io.Writer, r record, _ style) error { return report.JSON(w, r.Result) }},
-	{"junit", func(w io.Writer, r record, s style) error {
+	{name: "table", write: func(w io.Writer, r record, s style) error { return report.Terminal(w, r.Result, s.Options) }},
+	{name: "json", write: func(w io.Writer, r record, _ style) error { return report.JSON(w, r.Result) }},
+	{name: "junit", write: func(w io.Writer, r record, s style) error {
 		return report.JUnit(w, r.Result, report.JUnitOptions{Strict: s.strict})
 	}},
-	{"markdown", func(w io.Writer, r record, _ style) error { return report.Markdown(w, r.Result) }},
-	{"html", func(w io.Writer, r record, _ style) error { return report.HTML(w, r.Result) }},
-	{"postmortem", func(w io.Writer, r record, _ style) error { return report.Postmortem(w, r.Result) }},
+	{name: "markdown", write: func(w io.Writer, r record, _ style) error { return report.Markdown(w, r.Result) }},
+	{name: "html", write: func(w io.Writer, r record, _ style) error { return report.HTML(w, r.Result) }},
+	{name: "postmortem", write: func(w io.Writer, r record, _ style) error { return report.Postmortem(w, r.Result) }},
+	{name: "csv", write: func(w io.Writer, r record, _ style) error { return report.Samples(w, r.Result, r.events()) }, facts: true},
+	{name: "ndjson", write: func(w io.Writer, r record, _ style) error { return report.Events(w, r.events()) }, facts: true},
 }
 
 func formatNames() string {

@@ -102,6 +102,11 @@ func (g *global) halt(c *cobra.Command, reason string, drill bool) error {
 		}
 		fmt.Fprintf(c.OutOrStdout(), "%s: %s after %.2f s\n", id, state, time.Since(began).Seconds())
 	}
+	if drill && !dirty {
+		if err := halt.Drilled(g.state(), who(), time.Since(began), len(live)); err != nil {
+			fmt.Fprintln(g.process.stderr, "Warning: "+err.Error())
+		}
+	}
 	if drill && len(live) == 0 {
 		fmt.Fprintln(c.OutOrStdout(), "There was nothing to stop: start a run, then drill.")
 	}

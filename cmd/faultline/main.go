@@ -25,6 +25,7 @@ type process struct {
 	stderr    io.Writer
 	getenv    func(string) string
 	lookupenv func(string) (string, bool)
+	environ   func() []string
 
 	stdinTTY  bool
 	stdoutTTY bool
@@ -35,13 +36,15 @@ type process struct {
 	// then on a reader of our output that goes away is an error of writing, and does
 	// not end the process: a run goes on without it.
 	notify func(chan<- os.Signal) (stop func())
+	// interrupt is what Ctrl-C does where the terminal does not send a signal for it.
+	interrupt func()
 }
 
 func main() {
 	p := &process{
 		args:  os.Args[1:],
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		getenv: os.Getenv, lookupenv: os.LookupEnv,
+		getenv: os.Getenv, lookupenv: os.LookupEnv, environ: os.Environ,
 		stdinTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		stdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		stderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
@@ -57,6 +60,7 @@ func main() {
 			signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			return func() { signal.Stop(c) }
 		},
+		interrupt: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) },
 	}
 	os.Exit(command(context.Background(), p))
 }

@@ -50,6 +50,9 @@ of the state folder. A fault that cannot be undone never stops the others.`,
 			if err != nil {
 				return err
 			}
+			if len(results) > 0 {
+				g.remember(c.Context(), nil)
+			}
 			return showRecovered(c, results, format)
 		},
 	}

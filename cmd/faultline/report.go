@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
@@ -28,11 +31,14 @@ the latest run is taken. The exit code is 0 whatever the verdict.`,
 			if err != nil {
 				return err
 			}
-			r, err := g.record(args)
+			r, err := g.record(args, f.facts)
 			if err != nil {
 				return err
 			}
 			s := style{g.reportOptions(out == ""), strict}
+			if f.name == reportFormats[0].name {
+				s.Before = g.earlierRuns(c.Context(), r)
+			}
 			if out != "" {
 				return f.save(out, r, s)
 			}
@@ -43,6 +49,17 @@ the latest run is taken. The exit code is 0 whatever the verdict.`,
 	c.Flags().StringVar(&out, "out", "", "write to this file")
 	c.Flags().BoolVar(&strict, "strict", false, "in junit: what is not held is a failure, not skipped")
 	return c
+}
+
+// earlierRuns is what the history has from before a run of the state folder; nil for a
+// journal that lies elsewhere, and where there is no index and none may be made: the
+// report of one run is not worth reading all journals.
+func (g *global) earlierRuns(ctx context.Context, r record) *report.Before {
+	store, err := journal.OpenRead(g.state())
+	if err != nil || filepath.Clean(r.path) != store.RunDir(r.Run.ID) || unix.Access(store.Dir(), unix.W_OK) != nil {
+		return nil
+	}
+	return g.lookBack(ctx, r, "").before
 }
 
 func (g *global) reportOptions(terminal bool) report.Options {
@@ -56,22 +73,38 @@ func (g *global) reportOptions(terminal bool) report.Options {
 	return o
 }
 
-// record judges the run that the arguments name, or the latest.
-func (g *global) record(args []string) (record, error) {
+// record judges the run that the arguments name, or the latest. With facts alone the
+// samples are left out, and what a result says of them is not so.
+func (g *global) record(args []string, facts bool) (record, error) {
 	path, err := g.runPath(args)
 	if err != nil {
 		return record{}, err
 	}
+	if facts {
+		return g.judgeWith(path, journal.ReadFacts)
+	}
 	return g.judge(path)
 }
 
-// judge folds a journal as it is read: it may be longer than the memory is large.
-func (g *global) judge(path string) (record, error) {
-	r := record{path: path}
-	var torn error
+// judge judges a journal, and warns where it is torn.
+func (g *global) judge(path string) (record, error) { return g.judgeWith(path, journal.Read) }
+
+func (g *global) judgeWith(path string, read reader) (record, error) {
+	result, torn, err := judgeJournal(path, read)
+	if torn != nil {
+		fmt.Fprintln(g.process.stderr, "Warning: "+torn.Error())
+	}
+	return record{result, path}, err
+}
+
+// reader is a way to read a journal: journal.Read, or journal.ReadFacts.
+type reader func(path string) iter.Seq2[journal.Event, error]
+
+// judgeJournal folds a journal as it is read: it may be longer than the memory is large.
+func judgeJournal(path string, read reader) (r *judge.Result, torn, err error) {
 	n := 0
-	result, err := judge.Fold(func(yield func(journal.Event, error) bool) {
-		for e, err := range journal.Read(path) {
+	r, err = judge.Fold(func(yield func(journal.Event, error) bool) {
+		for e, err := range read(path) {
 			if errors.Is(err, journal.ErrTorn) {
 				torn = err
 				return
@@ -83,13 +116,9 @@ func (g *global) judge(path string) (record, error) {
 		}
 	})
 	if n == 0 {
-		return r, fmt.Errorf("%s is no journal of a run", path)
+		return nil, nil, fmt.Errorf("%s is no journal of a run", path)
 	}
-	if torn != nil {
-		fmt.Fprintln(g.process.stderr, "Warning: "+torn.Error())
-	}
-	r.Result = result
-	return r, err
+	return r, torn, err
 }
 
 func (g *global) runPath(args []string) (string, error) {

@@ -100,9 +100,11 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f.StringArrayVar(&g.pluginDirs, "plugin-dir", nil, "folder to look for plugins in first; may be repeated")
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
 	root.AddCommand(
-		newNew(g), newValidate(g), newFmt(g), newPlan(g), newRun(g), newReport(g), newHistory(g),
-		newRecover(g), newHalt(g), newScan(g), newPlugin(g), newDocs(g), newDemo(g), newCatalog(g), newAnswer(g),
-		newSelftest(g), newSelftestTarget(), newVersion(),
+		newNew(g), newCatalog(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
+		newRun(g), newAnswer(g), newNote(g), newMark(g), newHalt(g),
+		newReport(g), newHistory(g), newCompare(g), newSchema(g),
+		newRecover(g), newScan(g), newSelftest(g), newSelftestTarget(),
+		newPlugin(g), newDocs(g), newDemo(g), newVersion(),
 	)
 	return root
 }

@@ -30,6 +30,7 @@ type runFlags struct {
 	lenient        bool
 	waitForAnswers bool
 	reports        []string // FORMAT=PATH
+	compareTo      string   // a run, last or last-held; empty: nothing can fail by a comparison
 }
 
 func newRun(g *global) *cobra.Command {
@@ -48,6 +49,9 @@ says so and exits with 0.`,
 			if err != nil {
 				return err
 			}
+			if err := g.checkReference(f.compareTo); err != nil {
+				return err
+			}
 			r, err := g.gameDay(c, pathArg(args), &f)
 			if idle := (*nothingDue)(nil); errors.As(err, &idle) {
 				fmt.Fprintln(c.OutOrStdout(), idle.Error())
@@ -56,12 +60,18 @@ says so and exits with 0.`,
 			if err != nil {
 				return err
 			}
-			g.showResult(r, files)
-			return exit(r.Exit(f.lenient))
+			e := g.lookBack(c.Context(), r, f.compareTo)
+			g.showResult(r, files, e.before)
+			if f.compareTo == "" {
+				return exit(r.Exit(f.lenient))
+			}
+			g.showRegressions(e.comparison, e.none)
+			return exit(r.RegressionExit(e.regressed(), f.lenient))
 		},
 	}
 	f.add(c)
 	c.Flags().StringArrayVar(&f.reports, "report", nil, "also write the report to a file, as `FORMAT=PATH`, such as junit=faultline.xml; may be repeated")
+	c.Flags().StringVar(&f.compareTo, "compare-to", "", "exit with 1 when something is worse than in `RUN`, last or last-held, although it may hold; when there is no such run, say so and go on")
 	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before the run, and take the default of every prompt")
 	c.Flags().BoolVar(&f.lenient, "lenient", false, "exit with 0 when the run was inconclusive or not exercised")
 	c.Flags().BoolVar(&f.waitForAnswers, "wait-for-answers", false, "wait at prompts also without a terminal, until they are answered from another")
@@ -78,13 +88,17 @@ func (e *nothingDue) Error() string {
 
 // showResult writes the report below the progress, and the files that are asked for.
 // When they cannot be written the verdict still decides the exit code.
-func (g *global) showResult(r record, files []reportFile) {
+func (g *global) showResult(r record, files []reportFile, before *report.Before) {
 	fmt.Fprintln(g.process.stdout)
-	if err := report.Terminal(g.process.stdout, r.Result, g.reportOptions(true)); err != nil && !errors.Is(err, syscall.EPIPE) {
+	o := g.reportOptions(true)
+	o.Before = before
+	if err := report.Terminal(g.process.stdout, r.Result, o); err != nil && !errors.Is(err, syscall.EPIPE) {
 		fmt.Fprintf(g.process.stderr, "Warning: write the report: %s; `faultline report` shows it again\n", err)
 	}
+	o = g.reportOptions(false)
+	o.Before = before
 	for _, f := range files {
-		if err := f.save(f.path, r, style{Options: g.reportOptions(false)}); err != nil {
+		if err := f.save(f.path, r, style{Options: o}); err != nil {
 			fmt.Fprintf(g.process.stderr, "Warning: %s; `faultline report -format %s -out FILE` writes it again\n", err, f.name)
 		}
 	}
@@ -234,18 +248,21 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 	for name, plugin := range crew.plugins {
 		plugins[name] = runner{plugin}
 	}
-	view := g.newView(p, id)
-	defer view.close()
+	asker := g.newAsker(f, w.Dir())
+	view := g.startView(p, id, w.Dir(), asker)
+	defer view.Close()
 	err = run.Do(ctx, run.Options{
 		Run: id, Epoch: w.Epoch(), Plan: p, Journal: w, Plugins: plugins, Used: crew.used(), Engine: engine(),
 		Restart:  crew.restart,
 		Lock:     store.LockResources,
-		Watch:    view.event,
-		Progress: view.progress,
-		Ask:      g.newAsker(f, view, w.Dir()).ask,
+		Watch:    view.Event,
+		Progress: view.Progress,
+		Renewed:  view.Renewed,
+		Notes:    hear(w.Dir()),
+		Ask:      asker.ask,
 		Turn:     func(ctx context.Context, e *plan.Experiment) error { return g.takeTurn(ctx, id, e) },
 	})
-	view.close()
+	view.Close()
 	switch {
 	case errors.Is(err, run.ErrResidue):
 		return record{}, refused(fmt.Errorf("%w; nothing was touched: see `faultline scan`, and put it right with `faultline recover` or by hand", err))

@@ -86,6 +86,7 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("RUNS", runs)
+	env.Setenv("FAULTLINE_BIN", binDir())
 	for _, kv := range environment(env.WorkDir) {
 		name, value, _ := strings.Cut(kv, "=")
 		env.Setenv(name, value)

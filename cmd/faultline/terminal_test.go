@@ -3,16 +3,19 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/charmbracelet/x/vt"
 	"github.com/creack/pty"
+
+	"github.com/faultline-go/faultline/engine/judge"
 )
 
 // workFolder is a folder like a script's, for tests in Go.
@@ -41,27 +44,39 @@ func faultlineIn(work string, args ...string) *exec.Cmd {
 	return c
 }
 
-// terminal is a faultline on a terminal, and what it has written.
+// terminal is a faultline on a terminal, what it has written, and what that shows.
 type terminal struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	tty  *os.File // our end
 	read chan struct{}
 
-	mu  sync.Mutex
-	out bytes.Buffer
+	mu     sync.Mutex
+	out    bytes.Buffer
+	screen *vt.Emulator
 }
+
+// The size of the terminal: high enough for a whole run with its report.
+const rows, columns = 150, 100
 
 func onTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	t.Helper()
-	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 50, Cols: 100})
+	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: rows, Cols: columns})
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &terminal{t: t, cmd: cmd, tty: tty, read: make(chan struct{})}
+	x := &terminal{t: t, cmd: cmd, tty: tty, read: make(chan struct{}), screen: vt.NewEmulator(columns, rows)}
+	answered := make(chan struct{})
+	go func() { // as a terminal does when it is asked what it can do
+		defer close(answered)
+		_, _ = io.Copy(tty, x.screen)
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		tty.Close()
+		<-x.read
+		x.screen.Close()
+		<-answered
 	})
 	go func() {
 		defer close(x.read)
@@ -70,6 +85,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 			n, err := tty.Read(b) // EIO when nobody has the other end open
 			x.mu.Lock()
 			x.out.Write(b[:n])
+			_, _ = x.screen.Write(b[:n])
 			x.mu.Unlock()
 			if err != nil {
 				return
@@ -85,11 +101,18 @@ func (x *terminal) text() string {
 	return x.out.String()
 }
 
+// shows is what the terminal shows now.
+func (x *terminal) shows() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return strings.TrimRight(x.screen.String(), " \n")
+}
+
 // expect waits until the terminal has shown something.
 func (x *terminal) expect(what string) {
 	x.t.Helper()
-	if !eventually(func() bool { return strings.Contains(x.text(), what) }) {
-		x.t.Fatalf("the terminal never showed %q:\n%s", what, x.text())
+	if !eventually(func() bool { return strings.Contains(x.text(), what) || strings.Contains(x.shows(), what) }) {
+		x.t.Fatalf("the terminal never showed %q:\n%s", what, x.shows())
 	}
 }
 
@@ -118,45 +141,6 @@ func code(t *testing.T, err error) int {
 	}
 	t.Fatal(err)
 	return -1
-}
-
-var control = regexp.MustCompile(`\x1b\[([\d;]*)([A-Za-z])`)
-
-// screen is what a terminal shows in the end, without colours. It knows what
-// faultline uses, and no more.
-func screen(t *testing.T, raw string) []string {
-	t.Helper()
-	lines := []string{""}
-	at := 0
-	for raw != "" {
-		if m := control.FindStringSubmatchIndex(raw); m != nil && m[0] == 0 {
-			n, _ := strconv.Atoi(raw[m[2]:m[3]])
-			switch raw[m[4]:m[5]] {
-			case "A": // up
-				at -= n
-			case "J": // erase below
-				lines = append(lines[:at:at], "")
-			case "m": // colour
-			default:
-				t.Errorf("unknown control %q", raw[:m[1]])
-			}
-			raw = raw[m[1]:]
-			continue
-		}
-		switch raw[0] {
-		case '\r':
-		case '\n':
-			if at++; at == len(lines) {
-				lines = append(lines, "")
-			}
-		case 0x1b:
-			t.Errorf("unknown control %q", raw[:min(len(raw), 8)])
-		default:
-			lines[at] += raw[:1]
-		}
-		raw = raw[1:]
-	}
-	return lines
 }
 
 func runs(t *testing.T, work string) []string {
@@ -212,8 +196,8 @@ func TestTerminalShowsARunWhileItGoesOn(t *testing.T) {
 	if !strings.Contains(raw, "\x1b[") || !regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(raw) {
 		t.Error("no colour on a terminal")
 	}
-	final := strings.Join(screen(t, raw), "\n")
-	for _, gone := range []string{"mark: baseline ", "mark: during ", "% good of", "on: dummy_mark.one"} {
+	final := x.shows()
+	for _, gone := range []string{"mark: baseline ", "mark: during ", "% good of", "on: dummy_mark.one", "h halt"} {
 		if strings.Contains(final, gone) {
 			t.Errorf("the status %q stays on the screen:\n%s", gone, final)
 		}
@@ -223,6 +207,59 @@ func TestTerminalShowsARunWhileItGoesOn(t *testing.T) {
 			t.Errorf("%q is %d times on the screen:\n%s", stays, strings.Count(final, stays), final)
 		}
 	}
+}
+
+// The keys put what a person sees on record, halt, and stop.
+func TestTerminalKeys(t *testing.T) {
+	t.Parallel()
+	begin := func(t *testing.T) (*terminal, string) {
+		work := workFolder(t)
+		x := onTerminal(t, faultlineIn(work, "run", "day", "-auto-approve", "-var", "duration=5m"))
+		x.expect("mark: during ")
+		x.expect("h halt · n note")
+		return x, work
+	}
+	putBack := func(t *testing.T, x *terminal, work string, says string) {
+		if got := x.end(); got != judge.ExitAborted {
+			t.Errorf("the code is %d:\n%s", got, x.shows())
+		}
+		if exists(filepath.Join(work, "things", "pear.marked")) || !strings.Contains(x.shows(), says) {
+			t.Errorf("not put back, or it does not say %q:\n%s", says, x.shows())
+		}
+	}
+	t.Run("notes", func(t *testing.T) {
+		t.Parallel()
+		x, work := begin(t)
+		x.send("n")
+		x.expect("note: ")
+		x.send("the pager\b\b\bger is quiet\x1b")
+		if !eventually(func() bool { return strings.Contains(x.shows(), "h halt · n note") }) {
+			t.Fatalf("Esc does not forget a note:\n%s", x.shows())
+		}
+		x.send("nthe phone rings\r")
+		x.expect("  note: the phone rings (")
+		x.send("d")
+		x.expect("  detected (")
+		x.send("m")
+		x.expect("  mitigated (")
+		x.send("\x03") // Ctrl-C
+		putBack(t, x, work, "stopped by the operator (interrupt)")
+		if strings.Contains(x.text(), "is quiet (") {
+			t.Error("a note that was given up is on record")
+		}
+	})
+	t.Run("halt", func(t *testing.T) {
+		t.Parallel()
+		x, work := begin(t)
+		x.send("h")
+		x.expect("press h again to halt")
+		x.send("h")
+		putBack(t, x, work, "halted by ")
+		out, err := faultlineIn(work, "run", "day").CombinedOutput()
+		if code(t, err) != exitRefused || !strings.Contains(string(out), "a halt is in force") {
+			t.Errorf("after a halt a run begins: %s", out)
+		}
+	})
 }
 
 func TestTerminalWithoutColour(t *testing.T) {

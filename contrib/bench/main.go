@@ -27,7 +27,13 @@ type row struct {
 func main() {
 	bin := flag.String("bin", "bin", "folder of the built binaries")
 	client := flag.String("client", "", "internal: send requests to this URL, as the peer of the probe")
+	hour := flag.String("hour", "", "only write the journal of an hour into this state folder")
 	flag.Parse()
+	if *hour != "" {
+		dir, samples, err := writeHour(*hour)
+		fmt.Println(dir, samples, err)
+		return
+	}
 	if *client != "" {
 		bareClient(*client)
 		return
@@ -50,7 +56,7 @@ func bench(bin string) error {
 	defer os.RemoveAll(dir)
 	b := &benches{bin: bin, dir: dir}
 	var rows []row
-	for _, measure := range []func() ([]row, error){b.validate, b.validateLarge, b.overhead, b.probe} {
+	for _, measure := range []func() ([]row, error){b.validate, b.validateLarge, b.overhead, b.probe, b.history} {
 		more, err := measure()
 		if err != nil {
 			return err

@@ -26,10 +26,14 @@ const (
 // Halt is a halt in force, or an entry of the log.
 type Halt struct {
 	Format int       `json:"format"`
-	Action string    `json:"action"` // halt, release
+	Action string    `json:"action"` // halt, release, drill
 	Reason string    `json:"reason"`
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
+
+	// What only a drill has.
+	Took time.Duration `json:"took_ns,omitempty"` // from the halt to verified clean
+	Runs int           `json:"runs,omitempty"`    // that were stopped
 }
 
 const format = 1

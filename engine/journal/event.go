@@ -133,6 +133,9 @@ type FaultSpec struct {
 	Duration time.Duration `json:"duration_ns"`
 	Hold     string        `json:"hold"`
 	Place    string        `json:"place,omitempty"`
+
+	TargetBlock string `json:"target_block,omitempty"` // "docker_container.web": what they were picked from
+	Discovered  int    `json:"discovered,omitempty"`   // how many that has found
 }
 
 // ExperimentStarted begins an experiment.

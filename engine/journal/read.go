@@ -30,7 +30,13 @@ type Log struct {
 // error (ErrTooNew, ErrDamaged, an event type that this version does not know, a
 // file that cannot be read) the journal must not be judged. Every error names the
 // file and, where there is one, the line. One line is held in memory at a time.
-func Read(path string) iter.Seq2[Event, error] {
+func Read(path string) iter.Seq2[Event, error] { return read(path, false) }
+
+// ReadFacts reads a journal like Read, but leaves out the samples, which are nearly all
+// of a long one: their lines are checked and not decoded.
+func ReadFacts(path string) iter.Seq2[Event, error] { return read(path, true) }
+
+func read(path string, facts bool) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		f, err := openJournal(path)
 		if err != nil {
@@ -38,7 +44,9 @@ func Read(path string) iter.Seq2[Event, error] {
 			return
 		}
 		defer f.Close()
-		newScanner(f.Name(), f).all(yield)
+		s := newScanner(f.Name(), f)
+		s.facts = facts
+		s.all(yield)
 	}
 }
 
@@ -83,6 +91,8 @@ type scanner struct {
 	sum  string // of the last good line
 	last Event  // the last good event
 	buf  []byte
+
+	facts bool // leave out samples
 }
 
 func newScanner(name string, r io.Reader) *scanner {
@@ -94,6 +104,9 @@ func (s *scanner) all(yield func(Event, error) bool) {
 		e, err := s.next()
 		if errors.Is(err, io.EOF) {
 			return
+		}
+		if _, sample := e.Data.(*Samples); s.facts && err == nil && (sample || e.Data == nil) {
+			continue
 		}
 		if !yield(e, err) || err != nil {
 			return
@@ -114,6 +127,12 @@ func (s *scanner) next() (Event, error) {
 	if !whole {
 		return Event{}, fmt.Errorf("%s:%d: %w (%d bytes)", s.name, s.line, ErrTorn, len(raw))
 	}
+	if s.facts {
+		if e, sum, ok := checkSamples(raw, s.sum, s.last); ok {
+			s.follow(e, sum, len(raw))
+			return e, nil
+		}
+	}
 	e, sum, err := decodeLine(raw, s.sum, s.last)
 	if errors.Is(err, errNoJSON) {
 		// A line that a power cut left half written may still end in a newline; with
@@ -126,9 +145,14 @@ func (s *scanner) next() (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("%s:%d: %w", s.name, s.line, err)
 	}
-	s.sum, s.last = sum, e
-	s.end += int64(len(raw)) + 1
+	s.follow(e, sum, len(raw))
 	return e, nil
+}
+
+// follow goes on behind a good line of so many bytes.
+func (s *scanner) follow(e Event, sum string, length int) {
+	s.sum, s.last = sum, e
+	s.end += int64(length) + 1
 }
 
 // readLine returns a line without its newline; whole says that it had one.

@@ -55,6 +55,29 @@ func (s *Store) Run(id string) (RunInfo, error) {
 	return s.info(id), nil
 }
 
+// Stamp tells whether a journal has changed since somebody read it.
+type Stamp struct {
+	ID      string
+	Size    int64     // bytes; -1: there is no journal
+	Written time.Time // when it last changed
+}
+
+// Stamps lists what Runs does, and opens no journal.
+func (s *Store) Stamps() ([]Stamp, error) {
+	ids, err := s.ids()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Stamp, len(ids))
+	for i, id := range ids {
+		out[i] = Stamp{ID: id, Size: -1}
+		if f, err := os.Lstat(filepath.Join(s.RunDir(id), FileName)); err == nil {
+			out[i].Size, out[i].Written = f.Size(), f.ModTime()
+		}
+	}
+	return out, nil
+}
+
 // Latest is the newest run that has recorded anything; ErrNoRun when there is none.
 func (s *Store) Latest() (RunInfo, error) {
 	ids, err := s.ids()

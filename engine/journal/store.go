@@ -33,6 +33,7 @@ const (
 type Store struct {
 	dir  string
 	disk func(run string, f File) File // what a run's journal is written through
+	now  func() time.Time              // the clock of its events
 }
 
 // Open opens the state folder for writing, and makes it (0700) if it is missing.
@@ -52,7 +53,7 @@ func Open(dir string) (*Store, error) {
 	if err := unix.Access(runs, unix.W_OK|unix.X_OK); err != nil {
 		return nil, fmt.Errorf("state folder %s cannot be written to (%w): %s", runs, err, set)
 	}
-	return &Store{dir: dir, disk: directly}, nil
+	return &Store{dir: dir, disk: directly, now: time.Now}, nil
 }
 
 // OpenRead opens the state folder to read from: it may be read-only, and one that
@@ -62,7 +63,7 @@ func OpenRead(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state folder: %w", err)
 	}
-	return &Store{dir: dir, disk: directly}, nil
+	return &Store{dir: dir, disk: directly, now: time.Now}, nil
 }
 
 func directly(_ string, f File) File { return f }
@@ -71,6 +72,10 @@ func directly(_ string, f File) File { return f }
 // wrap makes of its file: for simulations of disks that fill up and of processes that
 // die over a write.
 func (s *Store) Through(wrap func(run string, f File) File) { s.disk = wrap }
+
+// Clock has every journal that the store opens from now on stamped by another clock:
+// for simulations and measurements of runs that are longer than anybody would wait.
+func (s *Store) Clock(now func() time.Time) { s.now = now }
 
 // Dir is the state folder.
 func (s *Store) Dir() string { return s.dir }
@@ -97,7 +102,7 @@ func (s *Store) Create(run string) (_ *Writer, err error) {
 		return nil, err
 	}
 	defer closeUnless(&err, lock)
-	w := &Writer{dir: arbiter.Dir(dir), lock: lock, epoch: 1}
+	w := &Writer{dir: arbiter.Dir(dir), lock: lock, epoch: 1, now: s.now}
 	if err := w.dir.Make(); err != nil {
 		return nil, err
 	}
@@ -144,7 +149,7 @@ func (s *Store) TakeOver(run string) (_ *Writer, err error) {
 	}
 	torn := errors.Is(err, ErrTorn)
 
-	w := &Writer{dir: arbiter.Dir(dir), file: s.disk(run, diskFile{f}), lock: lock, last: good.last.Seq, sum: good.sum, end: good.end}
+	w := &Writer{dir: arbiter.Dir(dir), file: s.disk(run, diskFile{f}), lock: lock, now: s.now, last: good.last.Seq, sum: good.sum, end: good.end}
 	if w.epoch, err = raiseEpoch(w.dir, good.last.Epoch); err != nil {
 		return nil, fmt.Errorf("take over run %s: %w", run, err)
 	}

@@ -18,6 +18,7 @@ type Writer struct {
 	dir  arbiter.Dir
 	file File
 	lock *os.File
+	now  func() time.Time
 
 	mu       sync.Mutex
 	epoch    int
@@ -47,7 +48,7 @@ func (w *Writer) Append(data Data) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	e := Event{Seq: w.last + 1, Time: time.Now().UTC().Round(0), Epoch: w.epoch, Data: data}
+	e := Event{Seq: w.last + 1, Time: w.now().UTC().Round(0), Epoch: w.epoch, Data: data}
 	line, sum, err := encodeLine(e, w.sum)
 	if err != nil {
 		return Event{}, err

@@ -14,7 +14,8 @@ type Bins struct {
 	origin  int64         // start of bin 0, microseconds since the Unix epoch
 	seen    map[int64]int // bad samples by bin, of the bins that had any sample
 	bad     int
-	squares int // sum of the squares of the bad counts
+	squares int   // sum of the squares of the bad counts
+	last    int64 // the bin of the last sample
 }
 
 // Add counts one sample, scheduled at the given time. The first sample's time is
@@ -32,6 +33,10 @@ func (b *Bins) add(us int64, bad bool) {
 	if us < b.origin {
 		k-- // division rounds towards zero
 	}
+	if !bad && k == b.last && len(b.seen) > 0 {
+		return // the bin is known, and nothing changes in it
+	}
+	b.last = k
 	was := b.seen[k]
 	if !bad {
 		b.seen[k] = was

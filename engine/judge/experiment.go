@@ -31,6 +31,7 @@ func (f *Folder) judge(x *experimentLog) Experiment {
 		for _, s := range x.spec.Faults {
 			if s.Name == l.name {
 				r.Place, r.Planned = s.Place, s.Duration.Seconds()
+				r.TargetBlock, r.Discovered = s.TargetBlock, s.Discovered
 			}
 		}
 		j.e.Faults = append(j.e.Faults, r)
@@ -112,9 +113,9 @@ func (j *judging) objectives() {
 			lo, hi := log.between(span.From, span.To)
 			switch p {
 			case journal.During:
-				tr.during = follow(log, outcomes, c, span.From, lo, hi)
+				tr.during = steadyOf(c, span.From, log.at[lo:hi], outcomes[lo:hi])
 			case journal.After:
-				tr.after = follow(log, outcomes, c, span.From, lo, hi)
+				tr.after = steadyOf(c, span.From, log.at[lo:hi], outcomes[lo:hi])
 			}
 			var since *time.Time
 			if p == journal.After && spec.Expect == journal.Recover {
@@ -141,14 +142,6 @@ func (j *judging) objectives() {
 		}
 		j.track = append(j.track, tr)
 	}
-}
-
-func follow(log *sampleLog, outcomes []byte, c Claim, from time.Time, lo, hi int) *Steady {
-	s := NewSteady(c, from)
-	for i := lo; i < hi; i++ {
-		s.add(log.at[i], Outcome(outcomes[i]))
-	}
-	return s
 }
 
 // expected says whether a phase that never began should have been judged.

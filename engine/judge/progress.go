@@ -65,9 +65,10 @@ func (l *live) add(s *journal.Samples) {
 			continue
 		}
 		t := &l.tallies[i]
-		for at, outcome := range Outcomes(s, o.Name) {
-			switch {
-			case at.Before(l.since):
+		letters, begun := s.Good[o.Name], l.since.Sub(s.Start)
+		for i, off := range s.Offset {
+			switch outcome := outcomeAt(letters, i); {
+			case time.Duration(off)*time.Microsecond < begun:
 			case outcome == Missing:
 				t.Missing++
 			default:

@@ -168,6 +168,9 @@ type Fault struct {
 	Cause    string          `json:"cause,omitempty"` // of the revert
 	Error    string          `json:"error,omitempty"`
 	Targets  []FaultTarget   `json:"targets"`
+
+	TargetBlock string `json:"target_block,omitempty"` // "docker_container.web": what they were picked from
+	Discovered  int    `json:"discovered,omitempty"`   // how many that has found
 }
 
 // FaultState says how far a fault came.

@@ -41,12 +41,15 @@ func newSampleLog(probe string) *sampleLog {
 // journal of ours never has, count as missing.
 func (l *sampleLog) add(s *journal.Samples) {
 	before := len(l.at)
-	start := s.Start.UnixMicro()
+	l.at, l.status, l.latency = room(l.at, len(s.Offset)), room(l.status, len(s.Offset)), room(l.latency, len(s.Offset))
+	start, last := s.Start.UnixMicro(), firstMoment
+	if before > 0 {
+		last = l.at[before-1]
+	}
 	for i, off := range s.Offset {
 		at := min(max(start+min(max(off, -maxOffset), maxOffset), firstMoment), lastMoment)
-		if n := len(l.at); n > 0 && l.at[n-1] > at {
-			l.sorted = false
-		}
+		l.sorted = l.sorted && last <= at
+		last = at
 		l.at = append(l.at, at)
 		status := byte(journal.StatusMissing)
 		if i < len(s.Status) {
@@ -67,6 +70,7 @@ func (l *sampleLog) add(s *journal.Samples) {
 	}
 	for objective, column := range l.good {
 		letters := s.Good[objective]
+		column = room(column, len(s.Offset))
 		for i := range s.Offset {
 			column = append(column, byte(outcomeAt(letters, i)))
 		}
@@ -80,6 +84,15 @@ func (l *sampleLog) add(s *journal.Samples) {
 	}
 }
 
+// room makes room for n more in a column. It doubles, because what append does by itself
+// copies a long column far more often.
+func room[T any](column []T, n int) []T {
+	if cap(column)-len(column) >= n {
+		return column
+	}
+	return slices.Grow(column, max(n, len(column)))
+}
+
 func (l *sampleLog) addValues(s *journal.Samples, before int) {
 	if l.value == nil {
 		if !slices.ContainsFunc(s.Value, func(v *float64) bool { return v != nil }) {
@@ -87,6 +100,7 @@ func (l *sampleLog) addValues(s *journal.Samples, before int) {
 		}
 		l.value = slices.Repeat([]float64{math.NaN()}, before)
 	}
+	l.value = room(l.value, len(s.Offset))
 	for i := range s.Offset {
 		v := math.NaN()
 		if i < len(s.Value) && s.Value[i] != nil && !math.IsInf(*s.Value[i], 0) {
@@ -170,6 +184,7 @@ func (l *sampleLog) summary() ProbeSummary {
 		}
 	}
 	if len(l.at) == 0 {
+		p.Series = Series{OK: []int{}, Failed: []int{}, Missing: []int{}, Median: []float64{}, Max: []float64{}}
 		return p
 	}
 	first := floorSecond(l.at[0])

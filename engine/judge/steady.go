@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"sort"
 	"time"
 )
@@ -22,8 +23,8 @@ type Steady struct {
 	claim Claim
 	from  int64 // microseconds since the Unix epoch, as all times here
 
-	at       []int64 // sorted
-	outcome  []Outcome
+	at       []int64     // sorted
+	outcome  []byte      // an Outcome each
 	critical map[int]int // of windows by their n
 
 	scan scan // how far the samples were looked at
@@ -49,6 +50,15 @@ func NewSteady(c Claim, from time.Time) *Steady {
 	return &Steady{claim: c.normal(), from: from.UnixMicro(), critical: make(map[int]int)}
 }
 
+// steadyOf follows a claim over samples that are at hand: sorted, and none of them before
+// from. They are shared, not copied.
+func steadyOf(c Claim, from time.Time, at []int64, outcome []byte) *Steady {
+	s := NewSteady(c, from)
+	// Without spare capacity, whatever is added later goes into a copy.
+	s.at, s.outcome = slices.Clip(at), slices.Clip(outcome)
+	return s
+}
+
 // Add feeds one sample by its scheduled time.
 func (s *Steady) Add(at time.Time, o Outcome) { s.add(at.UnixMicro(), o) }
 
@@ -58,7 +68,7 @@ func (s *Steady) add(us int64, o Outcome) {
 	}
 	if n := len(s.at); n == 0 || s.at[n-1] <= us {
 		s.at = append(s.at, us)
-		s.outcome = append(s.outcome, o)
+		s.outcome = append(s.outcome, byte(o))
 		return
 	}
 	i := sort.Search(len(s.at), func(i int) bool { return s.at[i] > us })
@@ -67,7 +77,7 @@ func (s *Steady) add(us int64, o Outcome) {
 	s.at[i] = us
 	s.outcome = append(s.outcome, 0)
 	copy(s.outcome[i+1:], s.outcome[i:])
-	s.outcome[i] = o
+	s.outcome[i] = byte(o)
 	if i < s.scan.next {
 		s.scan = scan{} // it belongs into a window that was looked at without it
 	}
@@ -88,7 +98,7 @@ func (s *Steady) SinceInterval() (from, to time.Time, ok bool) {
 	}
 	last := s.from
 	for i := s.scan.sinceIdx - 1; i >= 0; i-- {
-		if s.outcome[i] == Bad {
+		if Outcome(s.outcome[i]) == Bad {
 			last = s.at[i]
 			break
 		}
@@ -105,7 +115,7 @@ func (s *Steady) Broke() (from, to time.Time, ok bool) {
 	}
 	last := s.from
 	for i := s.scan.firstBad - 1; i >= 0; i-- {
-		if s.outcome[i] == Good {
+		if Outcome(s.outcome[i]) == Good {
 			last = s.at[i]
 			break
 		}
@@ -123,7 +133,7 @@ func (s *Steady) BrokenNow() bool {
 // of the last sample.
 func (s *Steady) Seen() (n int, last time.Time) {
 	for _, o := range s.outcome {
-		if o != Missing {
+		if Outcome(o) != Missing {
 			n++
 		}
 	}
@@ -138,14 +148,14 @@ func (s *Steady) look() {
 	const window = int64(SteadyWindow / time.Microsecond)
 	c := &s.scan
 	for ; c.next < len(s.at); c.next++ {
-		c.count(s.outcome[c.next], 1)
+		c.count(Outcome(s.outcome[c.next]), 1)
 		now := s.at[c.next]
 		// Drop what is older than the window, as long as enough remains.
 		for s.at[c.left] < now-window {
-			if s.outcome[c.left] != Missing && c.n-1 < s.claim.MinSamples {
+			if Outcome(s.outcome[c.left]) != Missing && c.n-1 < s.claim.MinSamples {
 				break
 			}
-			c.count(s.outcome[c.left], -1)
+			c.count(Outcome(s.outcome[c.left]), -1)
 			c.left++
 		}
 		c.broken = s.brokenWindow(c.n, c.bad)
@@ -197,7 +207,7 @@ func (s *Steady) brokenWindow(n, bad int) bool {
 
 func (s *Steady) firstBadIn(from, to int) int {
 	for i := from; i <= to; i++ {
-		if s.outcome[i] == Bad {
+		if Outcome(s.outcome[i]) == Bad {
 			return i
 		}
 	}

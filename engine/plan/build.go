@@ -269,7 +269,7 @@ func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins 
 		if s := &x.Steps[i]; s.Kind == scenario.FaultStep {
 			x.Spec.Faults = append(x.Spec.Faults, journal.FaultSpec{
 				Name: s.Name, Type: s.Type, Targets: s.TargetNames(), Duration: s.Duration, Hold: string(s.Hold),
-				Place: place(e.Steps[i].Pos),
+				Place: place(e.Steps[i].Pos), TargetBlock: s.Target, Discovered: s.Discovered,
 			})
 		}
 	}

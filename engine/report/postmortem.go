@@ -144,7 +144,7 @@ func (p *postmortem) impact() {
 		t := e.Times
 		switch {
 		case t.Broke.Seen && t.Steady.Seen:
-			p.item("%sSteady state was broken for %s.", p.of(e), spanText(judge.Span{Known: true,
+			p.item("%sSteady state was broken for %s.", p.of(e), lasted(judge.Span{Known: true,
 				Min: max(t.Steady.From.Sub(*t.Broke.To).Seconds(), 0), Max: max(t.Steady.To.Sub(*t.Broke.From).Seconds(), 0)}))
 		case t.Broke.Seen && t.Steady.Until != nil:
 			p.item("%sSteady state was broken for more than %s: it was not seen to come back.", p.of(e), length(max(t.Steady.Until.Sub(*t.Broke.To).Seconds(), 0)))
@@ -239,9 +239,9 @@ func (p *postmortem) detection() {
 		case !t.Broke.Seen:
 			p.item("%sSteady state was not seen to break: there was nothing to detect.", p.of(e))
 		case t.Detected.Seen:
-			p.item("%sMarked as detected at %s, %s after steady state first broke (%s).", p.of(e), t.Detected.To.UTC().Format("15:04:05.000"), spanText(t.ToDetect), t.Broke.Where)
+			p.item("%sMarked as detected at %s, %s after steady state first broke (%s).", p.of(e), t.Detected.To.UTC().Format("15:04:05.000"), lasted(t.ToDetect), t.Broke.Where)
 		case t.ToDetect.Known:
-			p.item("%sNobody and nothing marked it as detected: %s passed without (censored: looking ended then).", p.of(e), spanText(t.ToDetect))
+			p.item("%sNobody and nothing marked it as detected: %s passed without (censored: looking ended then).", p.of(e), lasted(t.ToDetect))
 		default:
 			p.item("%sNobody and nothing marked it as detected.", p.of(e))
 		}
@@ -252,8 +252,8 @@ func (p *postmortem) detection() {
 	p.ask("how did people notice, and what did they look at first?", "which alert rang, or should have, and was its text of use?")
 }
 
-// spanText is a length with what is not known about it.
-func spanText(s judge.Span) string {
+// lasted is a length with what is not known about it.
+func lasted(s judge.Span) string {
 	switch {
 	case !s.Known:
 		return "an unknown time"

@@ -111,7 +111,7 @@ func (p *postmortem) recovery() {
 		}
 		t := e.Times
 		if t.Mitigated.Seen && t.ToMitigate.Known {
-			p.item("%sMarked as mitigated at %s, %s after steady state first broke.", p.of(e), t.Mitigated.To.UTC().Format("15:04:05.000"), spanText(t.ToMitigate))
+			p.item("%sMarked as mitigated at %s, %s after steady state first broke.", p.of(e), t.Mitigated.To.UTC().Format("15:04:05.000"), lasted(t.ToMitigate))
 		} else if t.Mitigated.Seen {
 			p.item("%sMarked as mitigated at %s.", p.of(e), t.Mitigated.To.UTC().Format("15:04:05.000"))
 		}
@@ -124,11 +124,11 @@ func (p *postmortem) recovery() {
 		}
 		switch {
 		case t.Recovered == judge.WhileFaultOn:
-			p.item("%sSteady again %s %s, while the fault was still on.", p.of(e), spanText(t.ToRecover), since)
+			p.item("%sSteady again %s %s, while the fault was still on.", p.of(e), lasted(t.ToRecover), since)
 		case t.ToRecover.Known && !t.ToRecover.Censored:
-			p.item("%sSteady again %s %s.", p.of(e), spanText(t.ToRecover), since)
+			p.item("%sSteady again %s %s.", p.of(e), lasted(t.ToRecover), since)
 		case t.ToRecover.Known:
-			p.item("%sNot seen to be steady again: it took %s %s (censored: looking ended then).", p.of(e), spanText(t.ToRecover), since)
+			p.item("%sNot seen to be steady again: it took %s %s (censored: looking ended then).", p.of(e), lasted(t.ToRecover), since)
 		default:
 			p.item("%sNot seen to be steady again.", p.of(e))
 		}
@@ -162,7 +162,7 @@ func (p *postmortem) well() {
 			say("%sThe fault was ended early, after %s, to spare the rest.", p.of(e), counted(e.EarlyStop.Samples, "sample"))
 		}
 		if e.Times.Broke.Seen && e.Times.Detected.Seen {
-			say("%sIt was detected, %s after steady state first broke.", p.of(e), spanText(e.Times.ToDetect))
+			say("%sIt was detected, %s after steady state first broke.", p.of(e), lasted(e.Times.ToDetect))
 		}
 	})
 	if len(p.r.Guards) > 0 {

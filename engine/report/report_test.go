@@ -287,15 +287,89 @@ func TestHistory(t *testing.T) {
 		{Run: "20261101T120000-ffff", Started: day.Add(-21 * time.Hour), Scenario: "a-scenario-with-a-name-that-is-much-too-long-for-a-table", Verdict: judge.NotExercised, ExitCode: new(3), Duration: 4000},
 		{Run: "20261101T130000-0000", Verdict: "unreadable"},
 	}
+	runs[0].Found, runs[1].Fixed = []string{"lose-two-web-containers-and-pause-the-store"}, []string{"lose-one-web", "lose-a-zone"}
 	got := write(t, func(w io.Writer) error { return History(w, runs, Options{}) })
 	golden(t, "history", got)
 	fits(t, got, 80)
+	fits(t, write(t, func(w io.Writer) error { return History(w, runs, Options{Width: 132}) }), 132)
 	golden(t, "history-json", write(t, func(w io.Writer) error { return HistoryJSON(w, runs) }))
 	if none := write(t, func(w io.Writer) error { return HistoryJSON(w, nil) }); string(none) != "[]\n" {
 		t.Errorf("no runs are %q in JSON", none)
 	}
 	if none := write(t, func(w io.Writer) error { return History(w, nil, Options{}) }); string(none) != "No runs yet.\n" {
 		t.Errorf("no runs are %q", none)
+	}
+}
+
+func TestExperiments(t *testing.T) {
+	all := []ExperimentSummary{
+		{Scenario: "checkout", Environment: "staging", Experiment: "lose-one-web", Verdict: judge.Held, Run: "r2", Started: day, Streak: 12, Runs: 1204, LastHeld: &day, LastHeldRun: "r2", DaysSince: ptr(0.2)},
+		{Scenario: "checkout", Experiment: "lose-two", Verdict: judge.Broken, Reason: "x", Run: "r2", Started: day, Streak: 1, Runs: 2, LastHeld: &day, LastHeldRun: "r1", DaysSince: ptr(41.9)},
+		{Scenario: "checkout", Experiment: "lose-all", Verdict: judge.NotExercised, Run: "r2", Started: day, Streak: 1, Runs: 1},
+	}
+	got := write(t, func(w io.Writer) error { return Experiments(w, all, Options{}) })
+	golden(t, "experiments", got)
+	fits(t, got, 80)
+	golden(t, "experiments-json", write(t, func(w io.Writer) error { return ExperimentsJSON(w, all) }))
+	if none := write(t, func(w io.Writer) error { return ExperimentsJSON(w, nil) }); string(none) != "[]\n" {
+		t.Errorf("no experiments are %q in JSON", none)
+	}
+}
+
+// earlier is a comparison of a run with one of two days before, with everything in it.
+func earlier(r *judge.Result) *Before {
+	was := result(held(), broken(), open("lose-a-shard", judge.Held, "x"))
+	was.Run.ID, was.Run.Started, was.Run.Engine.Version = "20261031T090000-0001", day.Add(-48*time.Hour), "0.0.9"
+	was.Experiments[0].Name, was.Experiments[1].Name = "lose-two-web-containers-and-pause-the-store", "lose-one-web"
+	was.Experiments[0].Faults, was.Experiments[1].Faults = broken().Faults, held().Faults
+	was.Experiments[1].Verdict = judge.Broken
+	slow := was.Experiments[1].Latencies[0].Quantiles
+	slow[0], slow[1] = judge.QuantileOf{Q: 0.5, Defined: true, Value: 0.001, Low: 0.0009, High: 0.0011}, judge.QuantileOf{Q: 0.95, Defined: true, Value: 0.9, Low: 0.8, High: 1.1}
+	c := judge.Compare(was, r)
+	return &Before{Last: &c, Experiments: map[string]Past{
+		"lose-two-web-containers-and-pause-the-store": {judge.Held, day.Add(-48 * time.Hour)},
+		"lose-one-web": {judge.Broken, day.Add(-900 * time.Hour)}, "lose-a-zone": {Verdict: judge.Broken},
+	}}
+}
+
+func TestCompare(t *testing.T) {
+	for name, c := range map[string]*judge.Comparison{"compare": earlier(everything()).Last, "compare-regression": regressed()} {
+		got := write(t, func(w io.Writer) error { return Compare(w, c, Options{}) })
+		golden(t, name, got)
+		fits(t, got, 80)
+		golden(t, name+"-markdown", write(t, func(w io.Writer) error { return CompareMarkdown(w, c) }))
+	}
+	golden(t, "compare-json", write(t, func(w io.Writer) error { return CompareJSON(w, regressed()) }))
+}
+
+// regressed is a comparison with something that became worse.
+func regressed() *judge.Comparison {
+	was, is := result(held()), result(held())
+	was.Run.ID, was.Run.Started = "20261031T090000-0001", day.Add(-48*time.Hour)
+	is.Experiments[0].Objectives[2].Bad, is.Experiments[0].Objectives[2].DAssumed = 300, false
+	q := is.Experiments[0].Latencies[0].Quantiles
+	q[1].Value, q[1].Low, q[1].High = 0.8, 0.7, 0.9
+	broke := judge.Span{Known: true, Min: 1, Max: 2}
+	was.Experiments[0].Times.ToRecover, is.Experiments[0].Times.ToRecover = broke, judge.Span{Known: true, Min: 12, Max: 13}
+	c := judge.Compare(was, is)
+	return &c
+}
+
+func TestChanges(t *testing.T) {
+	r := everything()
+	got := write(t, func(w io.Writer) error { return Terminal(w, r, Options{Before: earlier(r)}) })
+	text, _, _ := strings.Cut(string(got), "\nBROKEN")
+	golden(t, "changes", []byte(text))
+	fits(t, got, 80)
+	same := result(held())
+	c := judge.Compare(result(held()), same)
+	for want, b := range map[string]*Before{
+		"This is the first run of this scenario that is known here.\n": {},
+		"  · no change beyond chance\n":                                {Last: &c, Experiments: map[string]Past{"lose-one-web": {Verdict: judge.Held}}},
+	} {
+		if got := write(t, func(w io.Writer) error { return Terminal(w, same, Options{Before: b}) }); !strings.Contains(string(got), want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
 	}
 }
 

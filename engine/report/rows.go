@@ -202,6 +202,8 @@ func timesGrid(e *judge.Experiment) grid {
 	moment("fault seen to bite", t.Bites)
 	if t.Broke.Seen {
 		moment("steady state first broken", t.Broke)
+	}
+	if t.Broke.Seen || t.Detected.Seen {
 		moment("detected", t.Detected)
 	}
 	if t.Mitigated.Seen {
@@ -230,21 +232,27 @@ func timesGrid(e *judge.Experiment) grid {
 }
 
 func (g *grid) length(name string, s judge.Span, where string) {
+	if text := spanText(s); text != "–" {
+		g.add(name, text, where)
+	}
+}
+
+// spanText writes a length that is known as an interval; a dash where nothing is known
+// of it.
+func spanText(s judge.Span) string {
 	switch {
 	case !s.Known || s.Censored && s.Min < 0.0005:
+		return "–"
 	case s.Censored:
-		g.add(name, "more than "+length(s.Min), where)
+		return "more than " + length(s.Min)
 	case s.Max < 0.0005:
-		g.add(name, "at once", where)
-	case s.Min == s.Max:
-		g.add(name, length(s.Max), where)
-	case s.Min < 0.0005:
-		g.add(name, "at most "+length(s.Max), where)
+		return "at once"
+	case s.Min < 0.0005 && s.Min != s.Max:
+		return "at most " + length(s.Max)
 	case length(s.Min) == length(s.Max):
-		g.add(name, length(s.Max), where)
-	default:
-		g.add(name, length(s.Min)+" to "+length(s.Max), where)
+		return length(s.Max)
 	}
+	return length(s.Min) + " to " + length(s.Max)
 }
 
 // errorsOf are the texts of a probe's errors, the commonest first.

@@ -18,6 +18,9 @@ import (
 type Options struct {
 	Color bool
 	Width int // columns; 0: 80
+
+	// Before is what the history knows of earlier runs; nil: nothing is said of them.
+	Before *Before
 }
 
 const (
@@ -46,6 +49,7 @@ func Terminal(w io.Writer, r *judge.Result, o Options) error {
 		p.text("", "! "+capital(reason.Text)+".")
 	}
 	p.residue(r)
+	p.changes(r, o.Before)
 	for i := range r.Experiments {
 		p.experiment(&r.Experiments[i])
 	}

@@ -56,6 +56,29 @@ func (g *guard) take(samples []schema.Sample) {
 	}
 }
 
+// GuardState is how far a guard is from stopping the run.
+type GuardState struct {
+	Guard    string
+	Bad      time.Duration // its condition has not held for so long; 0 with Failing: one sample
+	Failing  bool          // the latest sample was bad
+	LastData time.Time     // scheduled time of the latest sample that was not missing
+}
+
+// guardStates are those of the guards on a probe.
+func (x *experiment) guardStates(probe string) []GuardState {
+	var all []GuardState
+	for _, g := range x.guards {
+		if g.Probe == probe {
+			s := GuardState{Guard: g.Name, Failing: len(g.bad) > 0, LastData: g.lastData}
+			if s.Failing {
+				s.Bad = g.bad[len(g.bad)-1].Sub(g.bad[0])
+			}
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // check says why the guard trips, if it does, and when to look again for missing
 // data.
 func (g *guard) check(now time.Time) (why string, again time.Time) {

@@ -251,6 +251,9 @@ func (r *run) listen(ctx context.Context, k *keeper, p Plugin) {
 			asked = time.Now() // nobody asked: the plugin says so by itself
 		} else if e.Sequence > k.acked.Load() {
 			k.acked.Store(e.Sequence)
+			if r.Renewed != nil {
+				r.Renewed(k.plugin, asked)
+			}
 		}
 		if len(e.Lost) > 0 {
 			r.send(func() { r.lost(k, e.Lost, asked) })

@@ -19,6 +19,7 @@ type Progress struct {
 	Probe      string
 	Samples    []schema.Sample
 	Good       map[string]string // as in journal.Samples
+	Guards     []GuardState      // of the guards on this probe, after the batch
 }
 
 const (
@@ -151,7 +152,7 @@ func (r *run) take(x *experiment, s *stream, samples []schema.Sample) {
 		s.ahead = append(s.ahead, judged{a, string(letters)})
 	}
 	if r.Progress != nil {
-		r.Progress(Progress{Experiment: x.plan.Spec.Name, Probe: s.probe.Name, Samples: samples, Good: good})
+		r.Progress(Progress{Experiment: x.plan.Spec.Name, Probe: s.probe.Name, Samples: samples, Good: good, Guards: x.guardStates(s.probe.Name)})
 	}
 }
 

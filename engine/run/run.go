@@ -84,6 +84,12 @@ type Options struct {
 	// Progress sees every batch of samples at once, before it is journalled. It runs
 	// on the owner's goroutine and must be quick. May be nil.
 	Progress func(Progress)
+	// Renewed is told that a plugin has acknowledged that it holds its leases from a
+	// moment on. It runs outside the owner and must be quick. May be nil.
+	Renewed func(plugin string, from time.Time)
+	// Notes listens to people until ctx ends, and hands what they say to take, which
+	// returns whether it is on record now. nil: nobody is listened to.
+	Notes func(ctx context.Context, take func(journal.Mark) bool)
 	// Ask puts a prompt to whoever answers, until ctx ends. nil: the default is taken.
 	Ask func(ctx context.Context, q Question) (Answer, error)
 	// Turn writes down that an experiment that happens by chance has its turn now; its
@@ -179,6 +185,7 @@ func (r *run) do() error {
 	if err := r.scan("before"); err != nil {
 		return errors.Join(err, r.end(err.Error()))
 	}
+	r.listenToPeople()
 	r.openSessions()
 	for i := range r.Plan.Experiments {
 		r.experiment(&r.Plan.Experiments[i])

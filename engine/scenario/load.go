@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -197,6 +199,30 @@ func (l *loader) isEntry() bool {
 	return len(l.experiments.order) == 1 && l.experiments.order[0].block.Body.Attributes["steady_state"] == nil
 }
 
+// checklist is what people have to see to before the game day.
+func (a *args) checklist() []string {
+	v, ok := a.value("checklist", cty.List(cty.String))
+	if !ok {
+		return nil
+	}
+	var all []string
+	for _, item := range v.AsValueSlice() {
+		text := ""
+		if !item.IsNull() {
+			text = strings.TrimSpace(item.AsString())
+		}
+		switch {
+		case text == "":
+			a.error(a.rangeOf("checklist"), "Empty item", "Each item of the checklist says what somebody has to see to, such as \"On-call knows\".")
+		case slices.Contains(all, text):
+			a.error(a.rangeOf("checklist"), "Item twice", "The checklist has %q twice. Remove one.", text)
+		default:
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
 // loadScenarioBlock reads the block that names the game day.
 func (l *loader) loadScenarioBlock() {
 	all := l.blocks["scenario"]
@@ -215,7 +241,7 @@ func (l *loader) loadScenarioBlock() {
 		l.error(other.DefRange(), "Second scenario block", "The scenario is already named at %s, and a folder holds one. Remove one of the two, or move its files to a folder of their own.", place(b.DefRange()))
 	}
 	a := l.args(b, "a scenario block", l.root)
-	a.only([]string{"title", "owner", "environment", "runbook", "seed", "lease", "schedule"}, []string{"schedule"})
+	a.only([]string{"title", "owner", "environment", "runbook", "checklist", "seed", "lease", "schedule"}, []string{"schedule"})
 	a.notYet("schedule")
 	s := l.scenario
 	s.Name = b.Labels[0]
@@ -223,6 +249,7 @@ func (l *loader) loadScenarioBlock() {
 	s.Owner = a.str("owner", "")
 	s.Environment = a.str("environment", "")
 	s.Runbook = a.str("runbook", "")
+	s.Checklist = a.checklist()
 	s.Lease = a.duration("lease", DefaultLease, MinLease, 0)
 	if v, ok := a.value("seed", cty.Number); ok {
 		n, accuracy := v.AsBigFloat().Int64()

@@ -15,6 +15,7 @@ type Scenario struct {
 	Owner       string
 	Environment string
 	Runbook     string
+	Checklist   []string      // what people have to see to before it
 	Seed        *int64        // nil: chosen at random when planning
 	Lease       time.Duration // of faults that set none; DefaultLease unless set
 

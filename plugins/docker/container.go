@@ -14,8 +14,9 @@ import (
 	"github.com/faultline-go/faultline/sdk"
 )
 
-// answerTime bounds calls that only look: an engine that needs longer is ill.
-const answerTime = 10 * time.Second
+// answerTime bounds calls that only look. A look at a container waits until the engine
+// has finished what it is doing with it.
+const answerTime = engineTime
 
 // snapshot is what the engine says about a container at one moment.
 type snapshot struct {
@@ -251,9 +252,8 @@ func finish(ctx context.Context, longest time.Duration) (context.Context, contex
 func brief(id string) string { return id[:min(12, len(id))] }
 
 // lifecycle is the resource of faults that stop and start the container or its
-// processes; network that of faults on its connection to one network.
-func lifecycle(id string) string            { return "container:" + id + "/lifecycle" }
-func networkResource(id, net string) string { return "container:" + id + "/network:" + net }
+// processes.
+func lifecycle(id string) string { return "container:" + id + "/lifecycle" }
 
 // when reads a moment as the engine writes it; zero for "never".
 func when(s string) time.Time {

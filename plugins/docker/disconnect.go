@@ -20,14 +20,9 @@ type disconnectConfig struct {
 }
 
 // connection is the undo record of a disconnection: what somebody asked for when
-// the container was connected. It belongs to the container, not to an incarnation:
-// a restart does not connect it again.
+// the container was connected.
 type connection struct {
-	Engine    address `json:"engine"`
-	Container string  `json:"container"`
-	Name      string  `json:"name"`
-	StartedAt string  `json:"started_at"`
-
+	kept
 	Network   string                      `json:"network"`
 	NetworkID string                      `json:"network_id"`
 	Endpoint  string                      `json:"endpoint"` // id of the connection, new with every one
@@ -58,27 +53,19 @@ func disconnect(e *engines) sdk.Fault[disconnectConfig, connection] {
 			return e.observeDisconnect(ctx, u)
 		},
 		Revert: e.plug,
-		Scan:   e.scanDisconnect,
+		Scan:   scanKept[connection](e),
 	}
 }
 
 func (e *engines) prepareDisconnect(ctx context.Context, t sdk.PrepareTarget, c disconnectConfig) (sdk.Prepared[connection], error) {
-	_, s, p, err := e.prepareLife(ctx, t)
-	if err != nil {
-		return sdk.Prepared[connection]{}, err
-	}
-	through, _ := t.Attributes[attributeThrough].(string)
-	name, err := s.chooseNetwork(cmp.Or(c.Network, through))
-	if err != nil {
-		return sdk.Prepared[connection]{}, err
-	}
-	u := connectionOf(s, name)
-	u.Engine = p.Undo.Engine
-	return sdk.Prepared[connection]{
-		Undo:        u,
-		Incarnation: p.Incarnation,
-		Resources:   []string{networkResource(s.ID, name)},
-	}, nil
+	return prepareKept(ctx, e, t, func(k kept, s snapshot) (u connection, part string, err error) {
+		through, _ := t.Attributes[attributeThrough].(string)
+		name, err := s.chooseNetwork(cmp.Or(c.Network, through))
+		if err != nil {
+			return u, "", err
+		}
+		return connectionOf(k, s, name), "network:" + name, nil
+	})
 }
 
 // chooseNetwork finds the network that the scenario means.
@@ -105,11 +92,10 @@ func (s snapshot) chooseNetwork(want string) (string, error) {
 }
 
 // connectionOf records a connection as it was asked for.
-func connectionOf(s snapshot, name string) connection {
+func connectionOf(k kept, s snapshot, name string) connection {
 	n := s.Networks[name]
 	u := connection{
-		Container: s.ID, Name: s.Name, StartedAt: s.StartedAt,
-		Network: name, NetworkID: n.NetworkID, Endpoint: n.EndpointID,
+		kept: k, Network: name, NetworkID: n.NetworkID, Endpoint: n.EndpointID,
 		Aliases: ownAliases(s.ID, n.Aliases), Links: n.Links, Driver: n.DriverOpts, MAC: s.MAC, Gateway: n.GwPriority,
 	}
 	if c := n.IPAMConfig; c != nil && (c.IPv4Address != "" || c.IPv6Address != "" || len(c.LinkLocalIPs) > 0) {
@@ -167,11 +153,8 @@ func (u connection) as(s snapshot) (connected bool, differs string) {
 }
 
 func (e *engines) unplug(ctx context.Context, u connection) error {
-	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	engine, s, err := u.toChange(ctx, e)
 	if err != nil {
-		return err
-	}
-	if err := s.still(found, u.Name, u.StartedAt); err != nil {
 		return err
 	}
 	if connected, _ := u.as(s); !connected {
@@ -184,7 +167,7 @@ func (e *engines) unplug(ctx context.Context, u connection) error {
 }
 
 func (e *engines) observeDisconnect(ctx context.Context, u connection) (sdk.Effect, error) {
-	_, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	_, s, found, err := u.look(ctx, e)
 	if err != nil {
 		return sdk.Effect{}, err
 	}
@@ -204,7 +187,7 @@ func (e *engines) observeDisconnect(ctx context.Context, u connection) (sdk.Effe
 func (e *engines) plug(ctx context.Context, u connection) (sdk.Reverted, error) {
 	ctx, cancel := context.WithTimeout(ctx, revertTime)
 	defer cancel()
-	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	engine, s, found, err := u.look(ctx, e)
 	if err != nil {
 		return sdk.Reverted{}, err
 	}
@@ -263,10 +246,9 @@ func (u connection) described() string {
 	return " with " + strings.Join(parts, "; ")
 }
 
-// alone decides whether a container is to be left alone.
 func (u connection) alone(s snapshot, found bool) (sdk.Reverted, bool) {
 	if !found {
-		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the container is gone: somebody removed it"}, true
+		return u.removed(), true
 	}
 	connected, differs := u.as(s)
 	switch {
@@ -278,15 +260,6 @@ func (u connection) alone(s snapshot, found bool) (sdk.Reverted, bool) {
 	return sdk.Reverted{}, false
 }
 
-func (e *engines) scanDisconnect(ctx context.Context, known []sdk.Known[connection]) ([]sdk.Residue, error) {
-	return scan(ctx, known, func(ctx context.Context, u connection) (string, error) {
-		_, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
-		if err != nil {
-			return "", err
-		}
-		if _, alone := u.alone(s, found); alone {
-			return "", nil
-		}
-		return fmt.Sprintf("container %s is not connected to %s", u.Name, u.Network), nil
-	})
+func (u connection) left() string {
+	return fmt.Sprintf("container %s is not connected to %s", u.Name, u.Network)
 }

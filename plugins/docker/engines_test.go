@@ -101,7 +101,7 @@ func TestUnreachable(t *testing.T) {
 		target := sdk.PrepareTarget{Candidate: sdk.Candidate{ID: "c1", Name: "web", Attributes: map[string]any{"id": "c1"}}}
 		ended := life{Engine: at, Container: "c1", Name: "web"}
 		stands := paused{Engine: at, Container: "c1", Name: "web"}
-		cut := connection{Engine: at, Container: "c1", Name: "web"}
+		cut := connection{kept: kept{Engine: at, Container: "c1", Name: "web"}}
 		for what, call := range map[string]func() error{
 			"discover":          func() error { _, err := containers(e).Discover(ctx, match{}); return err },
 			"prepare":           func() error { _, err := kill(e).Prepare(ctx, target, byEngine); return err },

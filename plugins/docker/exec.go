@@ -30,10 +30,7 @@ type execConfig struct {
 // executed is the undo record: what Revert runs, and how. It is the scenario's own
 // text: secrets belong into the container, not into a command.
 type executed struct {
-	Engine    address  `json:"engine"`
-	Container string   `json:"container"`
-	Name      string   `json:"name"`
-	StartedAt string   `json:"started_at"`
+	kept
 	Undo      []string `json:"undo,omitempty"`
 	Check     []string `json:"check,omitempty"`
 	User      string   `json:"user,omitempty"`
@@ -76,23 +73,16 @@ func (c execConfig) check() error {
 	return nil
 }
 
-func (e *engines) prepareExec(ctx context.Context, t sdk.PrepareTarget, c execConfig) (out sdk.Prepared[executed], err error) {
-	engine, s, p, err := e.prepareLife(ctx, t)
-	if err != nil {
-		return out, err
-	}
-	if len(c.Undo) == 0 && !t.AcceptIrreversible {
-		return out, fmt.Errorf("docker_exec on container %s has no undo, so that nothing can put it back: give one, or accept that with irreversible = \"accept\"", s.Name)
-	}
-	return sdk.Prepared[executed]{
-		Undo: executed{
-			Engine: engine.at, Container: s.ID, Name: s.Name, StartedAt: s.StartedAt,
-			Undo: c.Undo, Check: c.Check, User: c.User, Dir: c.Dir, TimeoutMS: c.Timeout.Milliseconds(),
-			Mark: rand.Text(),
-		},
-		Incarnation: p.Incarnation,
-		Resources:   []string{"container:" + s.ID + "/exec:" + c.Command[0]},
-	}, nil
+func (e *engines) prepareExec(ctx context.Context, t sdk.PrepareTarget, c execConfig) (sdk.Prepared[executed], error) {
+	return prepareKept(ctx, e, t, func(k kept, s snapshot) (u executed, part string, err error) {
+		if len(c.Undo) == 0 && !t.AcceptIrreversible {
+			return u, "", fmt.Errorf("docker_exec on container %s has no undo, so that nothing can put it back: give one, or accept that with irreversible = \"accept\"", s.Name)
+		}
+		return executed{
+			kept: k, Undo: c.Undo, Check: c.Check, User: c.User, Dir: c.Dir,
+			TimeoutMS: c.Timeout.Milliseconds(), Mark: rand.Text(),
+		}, "exec:" + c.Command[0], nil
+	})
 }
 
 // result is how a command in a container ended.
@@ -175,11 +165,8 @@ func (r result) failed(argv []string, container string) error {
 }
 
 func (e *engines) breakByExec(ctx context.Context, c execConfig, u executed) error {
-	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	engine, _, err := u.toChange(ctx, e)
 	if err != nil {
-		return err
-	}
-	if err := s.still(found, u.Name, u.StartedAt); err != nil {
 		return err
 	}
 	// Waited for whatever happens: Revert would look while it is still at it.
@@ -205,7 +192,7 @@ func (e *engine) broken(ctx context.Context, u executed, s snapshot) (is, known 
 }
 
 func (e *engines) observeExec(ctx context.Context, u executed) (sdk.Effect, error) {
-	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	engine, s, found, err := u.look(ctx, e)
 	switch {
 	case err != nil:
 		return sdk.Effect{}, err
@@ -231,13 +218,13 @@ func (e *engines) observeExec(ctx context.Context, u executed) (sdk.Effect, erro
 }
 
 func (e *engines) undoByExec(ctx context.Context, u executed) (sdk.Reverted, error) {
-	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	engine, s, found, err := u.look(ctx, e)
 	if err != nil {
 		return sdk.Reverted{}, err
 	}
 	switch {
 	case !found:
-		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the container is gone: somebody removed it"}, nil
+		return u.removed(), nil
 	case len(u.Undo) == 0:
 		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the fault has no undo, which was accepted"}, nil
 	case s.Paused || s.Restarting:
@@ -278,7 +265,7 @@ func (e *engines) undoByExec(ctx context.Context, u executed) (sdk.Reverted, err
 
 func (e *engines) scanExec(ctx context.Context, known []sdk.Known[executed]) ([]sdk.Residue, error) {
 	return scan(ctx, known, func(ctx context.Context, u executed) (string, error) {
-		engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+		engine, s, found, err := u.look(ctx, e)
 		if err != nil || !found {
 			return "", err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func needRoot(t *testing.T) {
 
 func TestKill(t *testing.T) {
 	l := newLab(t)
-	target := l.run()
+	target := l.run(l.homes()())
 	id := target.Attributes["id"].(string)
 	f := kill(l.engines)
 	before := l.look(id)
@@ -42,8 +43,14 @@ func TestKill(t *testing.T) {
 	scans(l, kill, u, 1)
 
 	reverts(l, kill, u, sdk.PutBack)
-	if s := l.look(id); !s.Running || s.StartedAt == before.StartedAt {
+	s := l.look(id)
+	if !s.Running || s.StartedAt == before.StartedAt {
 		t.Errorf("after the revert: %+v", s)
+	}
+	for name, n := range before.Networks { // it is found where it was
+		if now := s.Networks[name]; now == nil || now.IPAddress != n.IPAddress || !slices.Contains(now.Aliases, "store") {
+			t.Errorf("connected to %s as %+v, before as %+v", name, now, n)
+		}
 	}
 	scans(l, kill, u, 0)
 	reverts(l, kill, u, sdk.AlreadyGone)

@@ -130,6 +130,12 @@ func (l *lab) run(options ...option) sdk.Candidate {
 
 func (l *lab) create(options ...option) string {
 	l.t.Helper()
+	return l.make(l.t, options...)
+}
+
+// make creates a container that is removed when another test than the lab's ends.
+func (l *lab) make(until testing.TB, options ...option) string {
+	l.t.Helper()
 	c := &container.Config{Image: targetImage(l.t, l.engine), Labels: l.labels()}
 	h, n := &container.HostConfig{}, &network.NetworkingConfig{}
 	h.NetworkMode = "none"
@@ -142,7 +148,7 @@ func (l *lab) create(options ...option) string {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.t.Cleanup(func() { l.remove(made.ID) })
+	until.Cleanup(func() { l.in(until).remove(made.ID) })
 	return made.ID
 }
 
@@ -178,7 +184,7 @@ func (l *lab) remove(id string) {
 
 func (l *lab) candidate(id string) sdk.Candidate {
 	l.t.Helper()
-	found, err := l.engine.discover(context.Background(), match{Label: map[string]string{labelTest: l.mark}})
+	found, err := l.engine.discover(context.Background(), match{Label: map[string]string{labelTest: l.mark}, Name: l.look(id).Name})
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -42,15 +42,11 @@ const (
 	quotaPeriod = 100_000
 )
 
-// limited is the undo record. Limits belong to the container, not to an incarnation:
-// they stay when it is started anew.
+// limited is the undo record.
 type limited struct {
-	Engine    address `json:"engine"`
-	Container string  `json:"container"`
-	Name      string  `json:"name"`
-	StartedAt string  `json:"started_at"`
-	Old       limits  `json:"old"`
-	New       limits  `json:"new"`
+	kept
+	Old limits `json:"old"`
+	New limits `json:"new"`
 }
 
 func limit(e *engines) sdk.Fault[limitConfig, limited] {
@@ -71,7 +67,7 @@ func limit(e *engines) sdk.Fault[limitConfig, limited] {
 		Inject:        func(ctx context.Context, _ limitConfig, u limited) error { return e.tighten(ctx, u) },
 		Observe:       func(ctx context.Context, _ limitConfig, u limited) (sdk.Effect, error) { return e.observeLimit(ctx, u) },
 		Revert:        e.loosen,
-		Scan:          e.scanLimit,
+		Scan:          scanKept[limited](e),
 	}
 }
 
@@ -124,20 +120,14 @@ func (c limitConfig) tighter(old limits, period int64) (limits, error) {
 	return set, nil
 }
 
-func (e *engines) prepareLimit(ctx context.Context, t sdk.PrepareTarget, c limitConfig) (out sdk.Prepared[limited], err error) {
-	engine, s, p, err := e.prepareLife(ctx, t)
-	if err != nil {
-		return out, err
-	}
-	period := s.Resources.CPUPeriod
-	if period == 0 {
-		period = quotaPeriod
-	}
-	u := limited{Engine: engine.at, Container: s.ID, Name: s.Name, StartedAt: s.StartedAt, Old: limitsOf(s.Resources)}
-	if u.New, err = c.tighter(u.Old, period); err != nil {
-		return out, fmt.Errorf("container %s: %w", s.Name, err)
-	}
-	return sdk.Prepared[limited]{Undo: u, Incarnation: p.Incarnation, Resources: []string{"container:" + s.ID + "/limits"}}, nil
+func (e *engines) prepareLimit(ctx context.Context, t sdk.PrepareTarget, c limitConfig) (sdk.Prepared[limited], error) {
+	return prepareKept(ctx, e, t, func(k kept, s snapshot) (u limited, part string, err error) {
+		u = limited{kept: k, Old: limitsOf(s.Resources)}
+		if u.New, err = c.tighter(u.Old, cmp.Or(s.Resources.CPUPeriod, quotaPeriod)); err != nil {
+			return u, "", fmt.Errorf("container %s: %w", s.Name, err)
+		}
+		return u, "limits", nil
+	})
 }
 
 // update asks the engine for limits. Where there shall be none it writes -1: the engine
@@ -203,11 +193,8 @@ func (l limits) String() string {
 }
 
 func (e *engines) tighten(ctx context.Context, u limited) error {
-	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	engine, s, err := u.toChange(ctx, e)
 	if err != nil {
-		return err
-	}
-	if err := s.still(found, u.Name, u.StartedAt); err != nil {
 		return err
 	}
 	if now := limitsOf(s.Resources); now != u.Old {
@@ -217,7 +204,7 @@ func (e *engines) tighten(ctx context.Context, u limited) error {
 }
 
 func (e *engines) observeLimit(ctx context.Context, u limited) (sdk.Effect, error) {
-	_, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	_, s, found, err := u.look(ctx, e)
 	switch {
 	case err != nil:
 		return sdk.Effect{}, err
@@ -248,7 +235,7 @@ func (e *engines) observeLimit(ctx context.Context, u limited) (sdk.Effect, erro
 func (e *engines) loosen(ctx context.Context, u limited) (sdk.Reverted, error) {
 	ctx, cancel := context.WithTimeout(ctx, revertTime)
 	defer cancel()
-	engine, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
+	engine, s, found, err := u.look(ctx, e)
 	if err != nil {
 		return sdk.Reverted{}, err
 	}
@@ -271,10 +258,9 @@ func (e *engines) loosen(ctx context.Context, u limited) (sdk.Reverted, error) {
 	return sdk.Reverted{}, fmt.Errorf("container %s still has the limits %s", u.Name, u.New)
 }
 
-// alone decides whether a container is to be left alone.
 func (u limited) alone(s snapshot, found bool) (sdk.Reverted, bool) {
 	if !found {
-		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the container is gone: somebody removed it"}, true
+		return u.removed(), true
 	}
 	switch now := limitsOf(s.Resources).only(u.New); now {
 	case u.New:
@@ -286,15 +272,6 @@ func (u limited) alone(s snapshot, found bool) (sdk.Reverted, bool) {
 	}
 }
 
-func (e *engines) scanLimit(ctx context.Context, known []sdk.Known[limited]) ([]sdk.Residue, error) {
-	return scan(ctx, known, func(ctx context.Context, u limited) (string, error) {
-		_, s, found, err := e.lookAt(ctx, u.Engine, u.Container)
-		if err != nil {
-			return "", err
-		}
-		if _, alone := u.alone(s, found); alone {
-			return "", nil
-		}
-		return fmt.Sprintf("container %s is limited to %s", u.Name, u.New), nil
-	})
+func (u limited) left() string {
+	return fmt.Sprintf("container %s is limited to %s", u.Name, u.New)
 }

@@ -19,6 +19,7 @@ import (
 // killed at any point of it.
 func TestFaultsKeepTheirPromises(t *testing.T) {
 	disk := smallDisk(t, 256<<20)
+	var cases []plugintest.Case
 	for _, c := range []struct {
 		typ    string
 		limits map[string]int64
@@ -31,45 +32,44 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 		{typ: "host_pids", limits: map[string]int64{"pids": 60}},
 		{typ: "host_fds"},
 	} {
-		t.Run(c.typ, func(t *testing.T) {
-			var all sync.Map // subjects by target
-			of := func(target sdk.Candidate) *subject {
-				s, _ := all.Load(target.ID)
-				return s.(*subject)
+		var all sync.Map // subjects by target
+		of := func(target sdk.Candidate) *subject {
+			s, _ := all.Load(target.ID)
+			return s.(*subject)
+		}
+		kit := plugintest.Case{
+			Plugin: plugin(), Type: c.typ, Config: c.config,
+			Target: func(t testing.TB) sdk.Candidate {
+				s := begin(t, c.limits)
+				target := s.candidate()
+				all.Store(target.ID, s)
+				return target
+			},
+			Bitten: func(target sdk.Candidate) (bool, error) { return of(target).guests() > 0, nil },
+			State: func(target sdk.Candidate) (string, error) {
+				soft, hard, err := filesLimit(of(target))
+				return fmt.Sprintf("may open %d files, at most %d", soft, hard), err
+			},
+			Destroy: func(_ testing.TB, target sdk.Candidate) { of(target).kill() },
+			Replace: func(_ testing.TB, target sdk.Candidate) { of(target).kill(); of(target).start() },
+			SameUndo: func(a, b json.RawMessage) bool {
+				var x, y pressure.Undo
+				return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && pressure.SameUndo(x, y)
+			},
+		}
+		if c.typ == "host_fds" {
+			kit.Bitten = func(target sdk.Candidate) (bool, error) {
+				soft, _, err := filesLimit(of(target))
+				return soft > 0 && soft < 100, err
 			}
-			kit := plugintest.Case{
-				Plugin: plugin(), Type: c.typ, Config: c.config, Parallel: 4,
-				Target: func(t testing.TB) sdk.Candidate {
-					s := begin(t, c.limits)
-					target := s.candidate()
-					all.Store(target.ID, s)
-					return target
-				},
-				Bitten: func(target sdk.Candidate) (bool, error) { return of(target).guests() > 0, nil },
-				State: func(target sdk.Candidate) (string, error) {
-					soft, hard, err := filesLimit(of(target))
-					return fmt.Sprintf("may open %d files, at most %d", soft, hard), err
-				},
-				Destroy: func(_ testing.TB, target sdk.Candidate) { of(target).kill() },
-				Replace: func(_ testing.TB, target sdk.Candidate) { of(target).kill(); of(target).start() },
-				SameUndo: func(a, b json.RawMessage) bool {
-					var x, y pressure.Undo
-					return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && pressure.SameUndo(x, y)
-				},
-			}
-			if c.typ == "host_fds" {
-				kit.Bitten = func(target sdk.Candidate) (bool, error) {
-					soft, _, err := filesLimit(of(target))
-					return soft > 0 && soft < 100, err
-				}
-				kit.SameUndo = nil
-			}
-			plugintest.Fault(t, kit)
-			entries, err := os.ReadDir(disk)
-			if err != nil || len(entries) > 0 {
-				t.Errorf("the disk has %v, %v", entries, err)
-			}
-		})
+			kit.SameUndo = nil
+		}
+		cases = append(cases, kit)
+	}
+	plugintest.Faults(t, cases...)
+	entries, err := os.ReadDir(disk)
+	if err != nil || len(entries) > 0 {
+		t.Errorf("the disk has %v, %v", entries, err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/faultline-go/faultline/plugins/internal/netns"
 	"github.com/faultline-go/faultline/plugins/net/impair"
 	"github.com/faultline-go/faultline/sdk"
 )
@@ -63,17 +62,4 @@ func (direct) out(_ context.Context, u undo) (changed bool, err error) {
 		return s.Gone(u.Spec)
 	})
 	return changed, err
-}
-
-// within works in a namespace, and lets go of it.
-func within(n *netns.Namespace, work func(*impair.Site) error) error {
-	defer n.Close()
-	return n.Do(func() error {
-		s, err := impair.Open(false)
-		if err != nil {
-			return err
-		}
-		defer s.Close()
-		return work(s)
-	})
 }

@@ -97,7 +97,7 @@ func (w *wires) cut(c schema.Candidate) (bool, error) {
 func (w *wires) lossy(c schema.Candidate) (bool, error) {
 	const n = 60
 	x := w.of(c)
-	took, _ := x.Here.Ping(nobody{}, x.echo, n, time.Millisecond, 400*time.Millisecond)
+	took, _ := x.Here.Ping(nobody{}, x.echo, n, time.Millisecond, time.Second)
 	return len(took) < n*9/10, nil
 }
 
@@ -109,11 +109,11 @@ func (w *wires) slow(c schema.Candidate) (bool, error) {
 	return len(took) < 120, nil
 }
 
-// late says whether even the fastest packet takes longer than a delay of 200 ms lets it.
+// late says whether even the fastest packet takes longer than a delay of 600 ms lets it.
 func (w *wires) late(c schema.Candidate) (bool, error) {
 	x := w.of(c)
-	took, _ := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, time.Second)
-	return len(took) == 0 || took[0] > 150*time.Millisecond, nil
+	took, _ := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, 2*time.Second)
+	return len(took) == 0 || took[0] > 500*time.Millisecond, nil
 }
 
 // doubled says whether packets come back more than once.
@@ -126,8 +126,8 @@ func (w *wires) doubled(c schema.Candidate) (bool, error) {
 // mixed says whether some packets are delayed by much and others are not.
 func (w *wires) mixed(c schema.Candidate) (bool, error) {
 	x := w.of(c)
-	took, _ := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, time.Second)
-	return len(took) > 1 && took[len(took)-1]-took[0] > 250*time.Millisecond, nil
+	took, _ := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, 2*time.Second)
+	return len(took) > 1 && took[len(took)-1]-took[0] > 600*time.Millisecond, nil
 }
 
 // liedTo says whether a name does not exist that does.

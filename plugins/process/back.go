@@ -5,6 +5,8 @@ package main
 import (
 	"slices"
 	"strings"
+
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 )
 
 // markVariable is the environment variable that tells a process which we started,
@@ -23,19 +25,19 @@ func markOf(pid int) string {
 
 // identical finds the processes that run the same command as p, p included, in the
 // order of their start.
-func identical(p process) ([]incarnation, error) {
+func identical(p process) ([]incarnation.Incarnation, error) {
 	all, err := processes()
 	if err != nil {
 		return nil, err
 	}
-	var out []incarnation
+	var out []incarnation.Incarnation
 	for _, q := range all {
 		same, err := q.runs(p.key(), p.executable)
 		if err != nil {
 			return nil, err
 		}
 		if same {
-			out = append(out, q.incarnation)
+			out = append(out, q.Incarnation)
 		}
 	}
 	slices.SortFunc(out, byStart)
@@ -61,11 +63,11 @@ func (p *process) runs(key, executable string) (bool, error) {
 func (u killUndo) back() (process, bool, error) {
 	if u.PIDFile != "" {
 		p, ok, err := fromPIDFile(u.PIDFile)
-		if err != nil || !ok || p.incarnation == u.Process {
+		if err != nil || !ok || p.Incarnation == u.Process {
 			return process{}, false, err
 		}
 		// A file that was not rewritten may name a pid that was given to a stranger.
-		if p.PID == u.Process.PID && p.key() != u.Key && markOf(p.PID) != u.Process.mark() {
+		if p.PID == u.Process.PID && p.key() != u.Key && markOf(p.PID) != restartMark(u.Process) {
 			return process{}, false, nil
 		}
 		return p, true, nil
@@ -74,12 +76,12 @@ func (u killUndo) back() (process, bool, error) {
 	if err != nil {
 		return process{}, false, err
 	}
-	alive := map[incarnation]bool{}
+	alive := map[incarnation.Incarnation]bool{}
 	var newcomers []process
 	replaced := map[string]bool{} // marks of identical processes that we started again
 	for _, p := range all {
-		alive[p.incarnation] = true
-		if p.kernel || p.Start < u.Process.Start || slices.Contains(u.Identical, p.incarnation) || u.left(p) {
+		alive[p.Incarnation] = true
+		if p.kernel || p.Start < u.Process.Start || slices.Contains(u.Identical, p.Incarnation) || u.left(p) {
 			continue
 		}
 		same, err := p.runs(u.Key, "")
@@ -90,7 +92,7 @@ func (u killUndo) back() (process, bool, error) {
 		switch {
 		// The command that we run may be another than the one that was killed; what it
 		// leaves behind in other sessions inherits the mark and is not it.
-		case mark == u.Process.mark() && (same || p.session == p.PID):
+		case mark == restartMark(u.Process) && (same || p.session == p.PID):
 			return p, true, nil
 		case same && u.marksIdentical(mark):
 			replaced[mark] = true
@@ -98,13 +100,13 @@ func (u killUndo) back() (process, bool, error) {
 			newcomers = append(newcomers, p)
 		}
 	}
-	slices.SortFunc(newcomers, func(a, b process) int { return byStart(a.incarnation, b.incarnation) })
+	slices.SortFunc(newcomers, func(a, b process) int { return byStart(a.Incarnation, b.Incarnation) })
 	place := 0
 	for _, i := range u.Identical {
 		if i == u.Process {
 			break
 		}
-		if !alive[i] && !replaced[i.mark()] {
+		if !alive[i] && !replaced[restartMark(i)] {
 			place++
 		}
 	}
@@ -122,5 +124,5 @@ func (u killUndo) left(p process) bool {
 }
 
 func (u killUndo) marksIdentical(mark string) bool {
-	return slices.ContainsFunc(u.Identical, func(i incarnation) bool { return i.mark() == mark })
+	return slices.ContainsFunc(u.Identical, func(i incarnation.Incarnation) bool { return restartMark(i) == mark })
 }

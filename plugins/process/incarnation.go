@@ -3,35 +3,29 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"os"
-	"strings"
-	"sync"
+	"time"
+
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
+	"github.com/faultline-go/faultline/sdk"
 )
 
-// An incarnation is one life of one process: no other process of any boot has the
-// same three.
-type incarnation struct {
-	PID   int    `json:"pid"`
-	Start uint64 `json:"start_ticks"` // since boot, field 22 of /proc/<pid>/stat
-	Boot  string `json:"boot"`
+// resource is what a fault on a process occupies.
+func resource(i incarnation.Incarnation) string {
+	return fmt.Sprintf("process:%d:%d/run", i.PID, i.Start)
 }
 
-func (i incarnation) String() string {
-	return fmt.Sprintf("pid %d started %d boot %s", i.PID, i.Start, i.Boot)
-}
-
-// resource is what a fault on this process occupies.
-func (i incarnation) resource() string { return fmt.Sprintf("process:%d:%d/run", i.PID, i.Start) }
-
-// mark is the value of markVariable in the process that takes this one's place. A
+// restartMark is the value of markVariable in the process that takes this one's place. A
 // process dies once, so that one mark stands for one restart, whoever does it.
-func (i incarnation) mark() string { return fmt.Sprintf("%s:%d:%d", i.Boot, i.PID, i.Start) }
+func restartMark(i incarnation.Incarnation) string {
+	return fmt.Sprintf("%s:%d:%d", i.Boot, i.PID, i.Start)
+}
 
-// find looks for the process of this incarnation. A zombie does not count: it is
-// dead, and only waits for its parent to notice.
-func (i incarnation) find() (process, bool, error) {
-	boot, err := bootID()
+// find looks for the process of an incarnation. A zombie does not count: it is dead,
+// and only waits for its parent to notice.
+func find(i incarnation.Incarnation) (process, bool, error) {
+	boot, err := incarnation.BootID()
 	if err != nil || boot != i.Boot {
 		return process{}, false, err
 	}
@@ -42,11 +36,58 @@ func (i incarnation) find() (process, bool, error) {
 	return p, true, nil
 }
 
-// bootID names this boot of the machine; it does not change while we run.
-var bootID = sync.OnceValues(func() (string, error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+// mayKill is nil when we are allowed to signal the process.
+func mayKill(i incarnation.Incarnation) error {
+	h, err := i.Open()
 	if err != nil {
-		return "", fmt.Errorf("read the boot id: %w", err)
+		return err
 	}
-	return strings.TrimSpace(string(text)), nil
-})
+	defer h.Close()
+	return h.Signal(0)
+}
+
+// look is how often a wait looks.
+const look = 20 * time.Millisecond
+
+// waitState waits until the state is one that want accepts. Nothing tells of a
+// change of state, so it looks again and again.
+func waitState(ctx context.Context, h *incarnation.Handle, want func(state string) bool) error {
+	tick := time.NewTicker(look / 4)
+	defer tick.Stop()
+	for {
+		p, alive, err := find(h.Incarnation)
+		if err != nil {
+			return err
+		}
+		if !alive {
+			return fmt.Errorf("process %d: %w", h.PID, sdk.ErrGone)
+		}
+		if want(p.state) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("process %d is still %s: %w", h.PID, stateName(p.state), ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// stateName spells out a state letter of /proc/<pid>/stat.
+func stateName(letter string) string {
+	switch letter {
+	case "R":
+		return "running"
+	case "S", "I":
+		return "sleeping"
+	case "D":
+		return "waiting"
+	case "T":
+		return "stopped"
+	case "t":
+		return "traced"
+	case "Z", "X", "x":
+		return "dead"
+	}
+	return letter
+}

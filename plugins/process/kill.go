@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -22,15 +23,15 @@ type killConfig struct {
 
 // killUndo is all that a revert in a fresh process needs.
 type killUndo struct {
-	Process    incarnation   `json:"process"`
-	Name       string        `json:"name"`
-	Key        string        `json:"command_key"`
-	Parent     int           `json:"parent"`
-	Session    int           `json:"session"`
-	PIDFile    string        `json:"pid_file,omitempty"`
-	Identical  []incarnation `json:"identical,omitempty"` // processes with the same key, this one included
-	Supervisor bool          `json:"supervisor,omitempty"`
-	Restart    *restart      `json:"restart,omitempty"`
+	Process    incarnation.Incarnation   `json:"process"`
+	Name       string                    `json:"name"`
+	Key        string                    `json:"command_key"`
+	Parent     int                       `json:"parent"`
+	Session    int                       `json:"session"`
+	PIDFile    string                    `json:"pid_file,omitempty"`
+	Identical  []incarnation.Incarnation `json:"identical,omitempty"` // processes with the same key, this one included
+	Supervisor bool                      `json:"supervisor,omitempty"`
+	Restart    *restart                  `json:"restart,omitempty"`
 }
 
 var processKill = sdk.Fault[killConfig, killUndo]{
@@ -65,7 +66,7 @@ func prepareKill(_ context.Context, t sdk.PrepareTarget, c killConfig) (out sdk.
 	if err != nil {
 		return out, err
 	}
-	u := killUndo{Process: p.incarnation, Name: p.label(), Key: p.key(), Parent: p.parent, Session: p.session, PIDFile: p.pidFile}
+	u := killUndo{Process: p.Incarnation, Name: p.label(), Key: p.key(), Parent: p.parent, Session: p.session, PIDFile: p.pidFile}
 	if u.Identical, err = identical(p.process); err != nil {
 		return out, err
 	}
@@ -77,7 +78,7 @@ func prepareKill(_ context.Context, t sdk.PrepareTarget, c killConfig) (out sdk.
 			}
 		}
 	}
-	return sdk.Prepared[killUndo]{Undo: u, Incarnation: p.String(), Resources: []string{p.resource()}}, nil
+	return sdk.Prepared[killUndo]{Undo: u, Incarnation: p.String(), Resources: []string{resource(p.Incarnation)}}, nil
 }
 
 // killTime is how long SIGKILL may take: a process that waits for a disk dies only
@@ -88,25 +89,25 @@ const killTime = 3 * time.Second
 // is killed for certain in the end, also when the injection is called off: it might
 // die later otherwise, when everybody believes that it was spared.
 func injectKill(ctx context.Context, c killConfig, u killUndo) error {
-	h, err := u.Process.open()
+	h, err := u.Process.Open()
 	if err != nil {
 		return err
 	}
-	defer h.close()
-	if err := h.send(unix.SignalNum(c.Signal)); err != nil {
+	defer h.Close()
+	if err := h.Signal(unix.SignalNum(c.Signal)); err != nil {
 		return err
 	}
 	patient, cancel := context.WithTimeout(ctx, c.EndWithin)
 	defer cancel()
-	if err := h.waitDead(patient); err == nil {
+	if err := h.Wait(patient); err == nil {
 		return nil
 	}
-	if err := h.send(unix.SIGKILL); err != nil && !errors.Is(err, sdk.ErrGone) {
+	if err := h.Signal(unix.SIGKILL); err != nil && !errors.Is(err, sdk.ErrGone) {
 		return err
 	}
 	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
 	defer cancel()
-	if err := h.waitDead(final); err != nil {
+	if err := h.Wait(final); err != nil {
 		return fmt.Errorf("after %s and SIGKILL: %w", c.Signal, err)
 	}
 	return nil
@@ -115,7 +116,7 @@ func injectKill(ctx context.Context, c killConfig, u killUndo) error {
 // observeKill goes by the event, not by what runs now: a supervisor may have been
 // faster than any look at the machine.
 func observeKill(_ context.Context, _ killConfig, u killUndo) (sdk.Effect, error) {
-	_, alive, err := u.Process.find()
+	_, alive, err := find(u.Process)
 	if err != nil {
 		return sdk.Effect{}, err
 	}
@@ -135,7 +136,7 @@ func observeKill(_ context.Context, _ killConfig, u killUndo) (sdk.Effect, error
 // scanKills reports what was killed and is not back. Processes that carry our mark
 // are no residue: they are what was put back.
 func scanKills(_ context.Context, known []sdk.Known[killUndo]) ([]sdk.Residue, error) {
-	boot, err := bootID()
+	boot, err := incarnation.BootID()
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func scanKills(_ context.Context, known []sdk.Known[killUndo]) ([]sdk.Residue, e
 		if k.Undo.Process.Boot != boot || !k.Undo.returns() {
 			continue
 		}
-		_, alive, err := k.Undo.Process.find()
+		_, alive, err := find(k.Undo.Process)
 		if err == nil && !alive {
 			_, alive, err = k.Undo.back()
 		}

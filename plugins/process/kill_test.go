@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -50,7 +51,7 @@ func TestKillAndRestart(t *testing.T) {
 	if o := h.observe(); !o.Bites || !o.Ended {
 		t.Errorf("observed after the revert: %+v", o)
 	}
-	if left := having(t, p.token); len(left) != 1 || left[0].incarnation != now[0].incarnation {
+	if left := having(t, p.token); len(left) != 1 || left[0].Incarnation != now[0].Incarnation {
 		t.Errorf("running %+v, not only %+v", left, now)
 	}
 	// What came back is the same target, and can be killed again.
@@ -220,6 +221,15 @@ func TestKillRestartedInVain(t *testing.T) {
 	if err != nil || c == nil {
 		t.Fatal(c, err)
 	}
+	first := having(t, p.token)
+	if len(first) != 1 {
+		t.Fatalf("running %+v", first)
+	}
+	started, err := first[0].Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer started.Close()
 	reverted := make(chan sdk.Reverted)
 	go func() {
 		r, err := revertKill(t.Context(), u)
@@ -228,12 +238,13 @@ func TestKillRestartedInVain(t *testing.T) {
 		}
 		reverted <- r
 	}()
-	first := having(t, p.token)
-	endAll(t, p.token)
+	if err := started.Signal(syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
 	if r := <-reverted; r.Outcome != sdk.PutBack {
 		t.Errorf("reverted %+v", r)
 	}
-	if now := having(t, p.token); len(first) != 1 || len(now) != 1 || now[0].incarnation == first[0].incarnation {
+	if now := having(t, p.token); len(now) != 1 || now[0].Incarnation == first[0].Incarnation {
 		t.Errorf("running %+v, before %+v", now, first)
 	}
 }
@@ -479,7 +490,7 @@ func TestKillAfterReboot(t *testing.T) {
 	b := newBench(t)
 	p := begin(t, "serve", token(t))
 	h := b.prepare("process_kill", map[string]any{"restart": again(p.token)}, b.serving(p.token))
-	boot, err := bootID()
+	boot, err := incarnation.BootID()
 	if err != nil {
 		t.Fatal(err)
 	}

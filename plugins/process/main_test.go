@@ -186,7 +186,7 @@ func beginIn(t testing.TB, dir, name, token string, more ...string) *part {
 		}
 		cmd.Process.Kill()
 		<-p.ended
-		endAll(t, token)
+		endAll(t, token, dir)
 	})
 	return p
 }
@@ -220,14 +220,18 @@ func having(t testing.TB, token string) []process {
 	return out
 }
 
-// endAll ends what a test started by way of a restart.
-func endAll(t testing.TB, token string) {
+// endAll ends what a test started by way of a restart, and of that only what runs in
+// dir, unless that is empty.
+func endAll(t testing.TB, token, dir string) {
 	for _, p := range having(t, token) {
-		if h, err := p.open(); err == nil {
-			if h.send(syscall.SIGKILL) == nil {
-				h.waitDead(context.Background())
+		if in, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.PID)); dir != "" && in != dir {
+			continue
+		}
+		if h, err := p.Open(); err == nil {
+			if h.Signal(syscall.SIGKILL) == nil {
+				h.Wait(context.Background())
 			}
-			h.close()
+			h.Close()
 		}
 	}
 }

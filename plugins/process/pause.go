@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -19,8 +20,8 @@ type pauseConfig struct{}
 // pauseUndo names the process. That a record exists says that it was not stopped
 // before: Prepare refuses one that is.
 type pauseUndo struct {
-	Process incarnation `json:"process"`
-	Name    string      `json:"name"`
+	Process incarnation.Incarnation `json:"process"`
+	Name    string                  `json:"name"`
 }
 
 var processPause = sdk.Fault[pauseConfig, pauseUndo]{
@@ -58,9 +59,9 @@ func preparePause(_ context.Context, t sdk.PrepareTarget, _ pauseConfig) (out sd
 		return out, err
 	}
 	return sdk.Prepared[pauseUndo]{
-		Undo:        pauseUndo{Process: p.incarnation, Name: p.label()},
+		Undo:        pauseUndo{Process: p.Incarnation, Name: p.label()},
 		Incarnation: p.String(),
-		Resources:   []string{p.resource()},
+		Resources:   []string{resource(p.Incarnation)},
 	}, nil
 }
 
@@ -73,12 +74,12 @@ func free(p process) error {
 }
 
 func injectPause(ctx context.Context, _ pauseConfig, u pauseUndo) error {
-	h, err := u.Process.open()
+	h, err := u.Process.Open()
 	if err != nil {
 		return err
 	}
-	defer h.close()
-	p, alive, err := u.Process.find()
+	defer h.Close()
+	p, alive, err := find(u.Process)
 	if err != nil {
 		return err
 	}
@@ -88,16 +89,16 @@ func injectPause(ctx context.Context, _ pauseConfig, u pauseUndo) error {
 	if err := free(p); err != nil {
 		return err
 	}
-	if err := h.send(unix.SIGSTOP); err != nil {
+	if err := h.Signal(unix.SIGSTOP); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, signalTime)
 	defer cancel()
-	return h.waitState(ctx, stopped)
+	return waitState(ctx, h, stopped)
 }
 
 func observePause(_ context.Context, _ pauseConfig, u pauseUndo) (sdk.Effect, error) {
-	p, alive, err := u.Process.find()
+	p, alive, err := find(u.Process)
 	if err != nil {
 		return sdk.Effect{}, err
 	}
@@ -111,15 +112,15 @@ func observePause(_ context.Context, _ pauseConfig, u pauseUndo) (sdk.Effect, er
 }
 
 func revertPause(ctx context.Context, u pauseUndo) (sdk.Reverted, error) {
-	h, err := u.Process.open()
+	h, err := u.Process.Open()
 	if errors.Is(err, sdk.ErrGone) {
 		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: u.Process.String() + " is gone"}, nil
 	}
 	if err != nil {
 		return sdk.Reverted{}, err
 	}
-	defer h.close()
-	p, alive, err := u.Process.find()
+	defer h.Close()
+	p, alive, err := find(u.Process)
 	switch {
 	case err != nil:
 		return sdk.Reverted{}, err
@@ -128,12 +129,12 @@ func revertPause(ctx context.Context, u pauseUndo) (sdk.Reverted, error) {
 	case !alive || !stopped(p.state):
 		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: fmt.Sprintf("process %d is not stopped", u.Process.PID)}, nil
 	}
-	if err := h.send(unix.SIGCONT); err != nil && !errors.Is(err, sdk.ErrGone) {
+	if err := h.Signal(unix.SIGCONT); err != nil && !errors.Is(err, sdk.ErrGone) {
 		return sdk.Reverted{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, signalTime)
 	defer cancel()
-	err = h.waitState(ctx, func(state string) bool { return !stopped(state) })
+	err = waitState(ctx, h, func(state string) bool { return !stopped(state) })
 	if errors.Is(err, sdk.ErrGone) {
 		return sdk.Reverted{Outcome: sdk.PutBack, Proof: fmt.Sprintf("process %d went on and has ended", u.Process.PID)}, nil
 	}
@@ -147,7 +148,7 @@ func revertPause(ctx context.Context, u pauseUndo) (sdk.Reverted, error) {
 func scanPauses(_ context.Context, known []sdk.Known[pauseUndo]) ([]sdk.Residue, error) {
 	var out []sdk.Residue
 	for _, k := range known {
-		p, alive, err := k.Undo.Process.find()
+		p, alive, err := find(k.Undo.Process)
 		if err != nil {
 			return nil, err
 		}

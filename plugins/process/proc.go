@@ -18,12 +18,14 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 )
 
 // process is what /proc says of one process at one moment. Its details are read
 // by fill; everything else comes from /proc/<pid>/stat.
 type process struct {
-	incarnation
+	incarnation.Incarnation
 	parent  int
 	session int
 	state   string // one letter, as in /proc/<pid>/stat
@@ -43,7 +45,7 @@ const kernelThread = 0x00200000
 
 // readProcess reads the stat of a pid; false when there is no such process.
 func readProcess(pid int) (process, bool, error) {
-	boot, err := bootID()
+	boot, err := incarnation.BootID()
 	if err != nil {
 		return process{}, false, err
 	}
@@ -52,7 +54,7 @@ func readProcess(pid int) (process, bool, error) {
 		var stat procfs.ProcStat
 		if stat, err = proc.Stat(); err == nil {
 			return process{
-				incarnation: incarnation{PID: pid, Start: stat.Starttime, Boot: boot},
+				Incarnation: incarnation.Incarnation{PID: pid, Start: stat.Starttime, Boot: boot},
 				parent:      stat.PPID,
 				session:     stat.Session,
 				state:       stat.State,

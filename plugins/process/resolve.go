@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
@@ -29,7 +30,7 @@ func resolve(t sdk.Candidate) (named, error) {
 	if why := reason(p.process); why != "" {
 		return named{}, fmt.Errorf("process %d is never a target: %s", p.PID, why)
 	}
-	return p, p.mayKill()
+	return p, mayKill(p.Incarnation)
 }
 
 func current(t sdk.Candidate) (named, error) {
@@ -45,11 +46,11 @@ func current(t sdk.Candidate) (named, error) {
 	if !okPID || !okStart {
 		return named{}, fmt.Errorf("target %s: its attributes pid and start_ticks are needed to tell which process it is", t.ID)
 	}
-	boot, err := bootID()
+	boot, err := incarnation.BootID()
 	if err != nil {
 		return named{}, err
 	}
-	p, alive, err := incarnation{int(pid), uint64(start), boot}.find()
+	p, alive, err := find(incarnation.Incarnation{PID: int(pid), Start: uint64(start), Boot: boot})
 	if err == nil && alive {
 		alive, err = p.fill()
 	}

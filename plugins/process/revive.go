@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -28,14 +29,14 @@ const (
 func revertKill(ctx context.Context, u killUndo) (sdk.Reverted, error) {
 	ctx, cancel := context.WithTimeout(ctx, revertTime)
 	defer cancel()
-	boot, err := bootID()
+	boot, err := incarnation.BootID()
 	if err != nil {
 		return sdk.Reverted{}, err
 	}
 	if boot != u.Process.Boot {
 		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "the machine was started anew since"}, nil
 	}
-	if _, alive, err := u.Process.find(); err != nil {
+	if _, alive, err := find(u.Process); err != nil {
 		return sdk.Reverted{}, err
 	} else if alive {
 		return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: u.Process.String() + " is alive: it was not killed"}, nil
@@ -85,7 +86,7 @@ var errVanished = errors.New("the process was back and is gone again")
 // startOnce starts the process unless it is back, or its start is under way; it
 // then returns no child.
 func (u killUndo) startOnce(ctx context.Context) (*child, error) {
-	unlock, err := lockStart(ctx, u.Process.mark())
+	unlock, err := lockStart(ctx, restartMark(u.Process))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (u killUndo) startOnce(ctx context.Context) (*child, error) {
 	if _, starting, err := byCommand.back(); err != nil || starting {
 		return nil, err
 	}
-	return u.Restart.start(u.Process.mark())
+	return u.Restart.start(restartMark(u.Process))
 }
 
 // staysUp waits until the target has been back for a while, and says what it saw.
@@ -123,7 +124,7 @@ func (u killUndo) staysUp(ctx context.Context, c *child) (proof string, err erro
 			return "", fmt.Errorf("start %s again: %s%s", u.Name, u.missing(), u.whereToLook())
 		case !back:
 			since = time.Time{}
-		case since.IsZero() || p.incarnation != seen.incarnation:
+		case since.IsZero() || p.Incarnation != seen.Incarnation:
 			seen, since = p, time.Now()
 		case time.Since(since) >= u.enough(p):
 			return u.proof(p, time.Since(since)), nil
@@ -141,7 +142,7 @@ func (u killUndo) staysUp(ctx context.Context, c *child) (proof string, err erro
 // searched again.
 func (u killUndo) stillBack(seen process, wasBack bool) (process, bool, error) {
 	if wasBack && u.PIDFile == "" {
-		if _, alive, err := seen.find(); err != nil || alive {
+		if _, alive, err := find(seen.Incarnation); err != nil || alive {
 			return seen, alive, err
 		}
 	}
@@ -157,7 +158,7 @@ func (u killUndo) enough(p process) time.Duration {
 
 func (u killUndo) proof(p process, up time.Duration) string {
 	by := ""
-	if markOf(p.PID) == u.Process.mark() {
+	if markOf(p.PID) == restartMark(u.Process) {
 		by = ", started by faultline"
 	}
 	file := ""

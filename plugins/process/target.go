@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
@@ -159,7 +160,7 @@ func numbered(all []process) ([]named, error) {
 			out = append(out, named{process: p})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b named) int { return byStart(a.incarnation, b.incarnation) })
+	slices.SortStableFunc(out, func(a, b named) int { return byStart(a.Incarnation, b.Incarnation) })
 	same, seen := map[string]int{}, map[string]int{}
 	for _, p := range out {
 		same[p.key()]++
@@ -175,7 +176,7 @@ func numbered(all []process) ([]named, error) {
 }
 
 // byStart orders processes by their start; pids break ties.
-func byStart(a, b incarnation) int {
+func byStart(a, b incarnation.Incarnation) int {
 	if a.Start != b.Start {
 		if a.Start < b.Start {
 			return -1
@@ -202,7 +203,7 @@ func (p named) candidate() (sdk.Candidate, error) {
 	return sdk.Candidate{
 		ID:          p.id,
 		Name:        fmt.Sprintf("%s (pid %d)", p.label(), p.PID),
-		Incarnation: p.incarnation.String(),
+		Incarnation: p.Incarnation.String(),
 		Attributes: map[string]any{
 			"pid":         p.PID,
 			"ppid":        p.parent,

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -196,7 +197,7 @@ func TestSpared(t *testing.T) {
 			t.Errorf("%s is offered", c.Name)
 		}
 	}
-	boot, err := bootID()
+	boot, err := incarnation.BootID()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ func unanswered(c net.Conn) error {
 func TestFaultsKeepTheirPromises(t *testing.T) {
 	echo, web := echoServer(t), webServer(t)
 	stream, request := listenerBefore(echo, protocolTCP), listenerBefore(web, protocolHTTP)
+	var cases []plugintest.Case
 	for _, c := range []struct {
 		fault  string
 		config map[string]any
@@ -61,14 +62,12 @@ func TestFaultsKeepTheirPromises(t *testing.T) {
 		{"proxy_http_abort", map[string]any{"status": 418}, request, answersOtherwise},
 		{"proxy_http_body", map[string]any{"replace": "good bye"}, request, answersOtherwise},
 	} {
-		t.Run(c.fault, func(t *testing.T) {
-			plugintest.Fault(t, plugintest.Case{
-				Plugin: plugin(shared), Type: c.fault, Config: c.config, Target: c.target, Bitten: c.bitten,
-				SameUndo: sameProxy, // each has a random name and seed
-				Parallel: 12,
-			})
+		cases = append(cases, plugintest.Case{
+			Plugin: plugin(shared), Type: c.fault, Config: c.config, Target: c.target, Bitten: c.bitten,
+			SameUndo: sameProxy, // each has a random name and seed
 		})
 	}
+	plugintest.Faults(t, cases...)
 }
 
 // sameProxy says that two records are of one proxy; each fault has a random name and

@@ -189,11 +189,12 @@ func TestAPluginThatHangsIsEnded(t *testing.T) {
 	var u undo
 	require(t, json.Unmarshal([]byte(line), &u))
 	require(t, cmd.Process.Signal(unix.SIGSTOP))
+	require(t, unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil))
 	p := newProxies()
 	defer p.close()
 	r, err := p.revert(t.Context(), u)
 	if err != nil || r.Outcome != sdk.PutBack || !strings.Contains(r.Proof, "was killed") {
-		t.Errorf("%+v, %v", r, err)
+		t.Fatalf("%+v, %v", r, err)
 	}
 	<-waited
 	if r, err := p.revert(t.Context(), u); err != nil || r.Outcome != sdk.AlreadyGone {

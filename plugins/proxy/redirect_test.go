@@ -175,6 +175,7 @@ func sinkIsland(t testing.TB, c sdk.Candidate) {
 // whichever way that ends.
 func TestFaultsOnProcessesKeepTheirPromises(t *testing.T) {
 	needsRoot(t)
+	var cases []plugintest.Case
 	for _, c := range []struct {
 		fault  string
 		config map[string]any
@@ -203,13 +204,12 @@ func TestFaultsOnProcessesKeepTheirPromises(t *testing.T) {
 			return bites, err
 		}},
 	} {
-		t.Run(c.fault, func(t *testing.T) {
-			plugintest.Fault(t, plugintest.Case{
-				Plugin: plugin(shared), Type: c.fault, Config: c.config, Target: newIsland, Bitten: c.bitten,
-				State: rulesIn, Destroy: sinkIsland, SameUndo: sameProxy, Parallel: 8,
-			})
+		cases = append(cases, plugintest.Case{
+			Plugin: plugin(shared), Type: c.fault, Config: c.config, Target: newIsland, Bitten: c.bitten,
+			State: rulesIn, Destroy: sinkIsland, SameUndo: sameProxy,
 		})
 	}
+	plugintest.Faults(t, cases...)
 }
 
 // Connections that were there before a fault, or are when it ends, live on.

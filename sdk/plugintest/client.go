@@ -34,6 +34,7 @@ type options struct {
 	settings any
 	dir      arbiter.Dir
 	closing  time.Duration
+	counted  bool // the process answers to a counter
 }
 
 // WithSettings gives the plugin's settings: a struct or map that encoding/json turns
@@ -57,7 +58,7 @@ func Client(t testing.TB, p sdk.Plugin, opts ...Option) *wire.Client {
 // here is a plugin in this process.
 type here struct {
 	*wire.Client
-	server wire.Server
+	server wire.Server // nil: it is in a process of its own after all
 }
 
 func serveHere(t testing.TB, p sdk.Plugin, opts ...Option) *here {

@@ -17,13 +17,13 @@ import (
 
 func (k *kit) spawn(t *testing.T) *process {
 	t.Helper()
-	return spawn(t, k.Plugin.Name, configured(t, []Option{WithSettings(k.Settings)}))
+	return spawn(t, k.program(), configured(t, []Option{WithSettings(k.Settings)}))
 }
 
 // spawnIn starts a plugin in a run folder that another one has used.
 func (k *kit) spawnIn(t *testing.T, dir arbiter.Dir) *process {
 	t.Helper()
-	return spawn(t, k.Plugin.Name, options{settings: k.Settings, dir: dir})
+	return spawn(t, k.program(), options{settings: k.Settings, dir: dir})
 }
 
 // Another process reverts while the one that injected still lives: it has nothing but
@@ -88,7 +88,7 @@ func (k *kit) crashDuring(t *testing.T, call string, of func(*life, *process) fu
 			l.settled(k.spawnIn(t, dir), "Revert after a crash in the middle of "+call)
 		}})
 	}
-	k.beside(t, points)
+	k.parts(t, points)
 }
 
 // usual measures how long a call takes: the median of three.
@@ -179,7 +179,7 @@ func (k *kit) terminated(t *testing.T) {
 }
 
 func (k *kit) notRenewed(t *testing.T) {
-	const ttl = time.Second
+	ttl := k.Lease / 2
 	p, l := k.spawn(t), k.born(t, 1)
 	l.prepare(p)
 	lost := p.renew(t, l.fault, ttl/4)
@@ -203,17 +203,14 @@ func (k *kit) selfEnding(t *testing.T) {
 	}
 }
 
-// shortLease is the lease of a fault that is to end by itself.
-const shortLease = 2 * time.Second
-
 // underShortLease injects the fault under a short lease, and renews it.
 func (k *kit) underShortLease(t *testing.T, dir arbiter.Dir) (p *process, l *life, stop func() (lost bool)) {
 	t.Helper()
 	p, l = k.spawnIn(t, dir), k.born(t, 1)
 	l.prepare(p)
-	stop = p.renew(t, l.fault, shortLease/4)
+	stop = p.renew(t, l.fault, k.Lease/4)
 	q := l.order()
-	q.TTL = shortLease
+	q.TTL = k.Lease
 	l.injectAs(p, q)
 	return p, l, stop
 }
@@ -222,7 +219,7 @@ func (k *kit) underShortLease(t *testing.T, dir arbiter.Dir) (p *process, l *lif
 func (k *kit) renewedHolds(t *testing.T) {
 	k.selfEnding(t)
 	p, l, stop := k.underShortLease(t, runDir(t))
-	for end := time.Now().Add(shortLease + shortLease/2); time.Now().Before(end); {
+	for end := time.Now().Add(k.Lease + k.Lease/2); time.Now().Before(end); {
 		if !l.allBitten() {
 			t.Error("the fault has ended though its lease was renewed: what holds it was not told (Fault.Renew)")
 			break
@@ -249,8 +246,8 @@ func (k *kit) endsByItself(t *testing.T) {
 			time.Since(dead).Round(time.Second), k.desc.Hold)
 	}
 	// A busy machine may look late, but not for this long.
-	if took := time.Since(dead); took > shortLease+5*time.Second {
-		t.Errorf("the fault stayed %s after the plugin was killed, its lease was %s", took, shortLease)
+	if took := time.Since(dead); took > k.Lease+5*time.Second {
+		t.Errorf("the fault stayed %s after the plugin was killed, its lease was %s", took, k.Lease)
 	}
 	l.putBack(k.spawnIn(t, dir), "Revert of a fault that had ended by itself")
 }

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
@@ -18,7 +16,11 @@ import (
 // Case is a fault and what the kit has to know to put it through its life.
 type Case struct {
 	Plugin sdk.Plugin // also given to Main
-	Type   string     // of the fault
+	// Binary is the path of a plugin's program in any language, in the place of Plugin.
+	// What only the plugin itself can see is then checked from outside: that calls which
+	// are cancelled do no harm, and that no open files are left.
+	Binary string
+	Type   string // of the fault
 	// Config is the fault's configuration, and Settings the plugin's: a struct or map
 	// that encoding/json turns into the arguments, or the JSON text itself.
 	Config   any
@@ -53,20 +55,36 @@ type Case struct {
 	Timeout time.Duration
 	// Prompt is how long a call may go on after its context has ended; 0: 5 s.
 	Prompt time.Duration
-	// Parallel is how many checks go on beside each other, for faults that spend their
-	// time on waiting; 0: one. The functions above are then called from several
-	// goroutines at once.
+	// Lease is that of the checks in which a lease is renewed or runs out; 0: 2 s. On a slow
+	// machine it has to be longer than it takes to renew.
+	Lease time.Duration
+	// Parallel bounds how many checks of this fault go on beside each other; 0: as many
+	// as the kit runs at all, see Fault. The functions above are then called from several
+	// goroutines at once. 1 is for a fault that two targets cannot have at once without
+	// disturbing each other.
 	Parallel int
+}
+
+// Faults puts several faults through Fault, all beside each other, each in a subtest
+// named for its type.
+func Faults(t *testing.T, cases ...Case) {
+	t.Helper()
+	var all []check
+	for _, c := range cases {
+		all = append(all, check{c.Type, func(t *testing.T) { Fault(t, c) }})
+	}
+	beside(t, all, 0)
 }
 
 // Fault puts a fault through the life that its contract promises: it prepares,
 // injects, observes, reverts and scans on real targets, kills the plugin's process at
 // every point of it, and takes away the stream, the standard input and the renewals
-// that hold the lease. Each promise is a subtest, named for it. TestMain has to call
-// Main. The test may not run in parallel with others.
+// that hold the lease. Each promise is a subtest, named for it. They run beside each
+// other, each with targets and plugin processes of its own: mostly they wait. TestMain
+// has to call Main.
 func Fault(t *testing.T, c Case) {
 	t.Helper()
-	if !registered[c.Plugin.Name] {
+	if c.Binary == "" && !registered[c.Plugin.Name] {
 		t.Fatalf("the kit starts plugin %q as a process of its own: add\n\tfunc TestMain(m *testing.M) { plugintest.Main(m, plugin()) }", c.Plugin.Name)
 	}
 	if c.Target == nil || c.Bitten == nil {
@@ -78,40 +96,43 @@ func Fault(t *testing.T, c Case) {
 	if c.Prompt <= 0 {
 		c.Prompt = 5 * time.Second
 	}
-	if c.Parallel <= 0 {
-		c.Parallel = 1
+	if c.Lease <= 0 {
+		c.Lease = 2 * time.Second
 	}
 	d, f := described(t, c)
 	k := &kit{Case: c, desc: f}
 	t.Run("the description is complete", func(t *testing.T) { k.descriptionIsComplete(t, d) })
-	t.Run("prepare changes nothing", k.prepareChangesNothing)
 	if k.desc.Reversibility == schema.Irreversible {
-		t.Run("an irreversible fault has to be accepted", k.irreversibleIsRefused)
-		t.Run("the fault bites", k.bites)
+		k.beside(t, []check{
+			{"prepare changes nothing", k.prepareChangesNothing},
+			{"an irreversible fault has to be accepted", k.irreversibleIsRefused},
+			{"the fault bites", k.bites},
+		})
 		return
 	}
-	k.beside(t, []check{
-		{"the fault bites and is put back", k.bitesAndIsPutBack},
-		{"several targets at once", k.severalTargets},
-		{"revert is idempotent", k.revertIsIdempotent},
-		{"revert without inject does no harm", k.revertWithoutInject},
-		{"revert needs only the undo record", k.revertNeedsOnlyTheRecord},
-		{"scan tells the truth", k.scanTellsTheTruth},
-		{"calls end with their context", k.callsEndWithTheirContext},
-		{"a target that is gone", k.targetIsGone},
-		{"another incarnation is left alone", k.anotherIncarnation},
-		{"crash before inject", k.crashBeforeInject},
+	k.beside(t, []check{ // what takes longest comes first
 		{"crash during inject", k.crashDuringInject},
-		{"crash after inject", k.crashAfterInject},
 		{"crash during revert", k.crashDuringRevert},
+		{"leaves nothing running", k.leavesNothingRunning},
+		{"calls end with their context", k.callsEndWithTheirContext},
+		{"another incarnation is left alone", k.anotherIncarnation},
+		{"a target that is gone", k.targetIsGone},
+		{"it ends by itself when everybody is dead", k.endsByItself},
+		{"a renewed lease keeps what holds it", k.renewedHolds},
+		{"a lease that is not renewed is put back", k.notRenewed},
 		{"a lost stream is put back", k.lostStream},
 		{"a lost standard input is put back", k.lostInput},
 		{"SIGTERM is put back", k.terminated},
-		{"a lease that is not renewed is put back", k.notRenewed},
-		{"a renewed lease keeps what holds it", k.renewedHolds},
-		{"it ends by itself when everybody is dead", k.endsByItself},
+		{"crash before inject", k.crashBeforeInject},
+		{"crash after inject", k.crashAfterInject},
+		{"revert needs only the undo record", k.revertNeedsOnlyTheRecord},
+		{"several targets at once", k.severalTargets},
+		{"the fault bites and is put back", k.bitesAndIsPutBack},
+		{"revert is idempotent", k.revertIsIdempotent},
+		{"revert without inject does no harm", k.revertWithoutInject},
+		{"scan tells the truth", k.scanTellsTheTruth},
+		{"prepare changes nothing", k.prepareChangesNothing},
 	})
-	t.Run("leaves nothing running", k.leavesNothingRunning)
 }
 
 // kit runs a Case.
@@ -120,31 +141,10 @@ type kit struct {
 	desc schema.Fault
 }
 
-// check is a subtest.
-type check struct {
-	name string
-	run  func(*testing.T)
-}
-
-// beside runs checks, as many at once as the Case allows: T.Parallel would run as many
-// as there are processors, and checks mostly wait.
-func (k *kit) beside(t *testing.T, all []check) {
-	t.Helper()
-	var running errgroup.Group
-	running.SetLimit(k.Parallel)
-	for _, c := range all {
-		running.Go(func() error {
-			t.Run(c.name, c.run)
-			return nil
-		})
-	}
-	_ = running.Wait() // what fails is in t
-}
-
 // described returns the fault's description, or ends the test.
 func described(t *testing.T, c Case) (*schema.Description, schema.Fault) {
 	t.Helper()
-	d, err := sdk.Describe(c.Plugin)
+	d, err := c.describe(t)
 	if err != nil {
 		t.Fatalf("the plugin cannot be described: %v", err)
 	}
@@ -153,6 +153,15 @@ func described(t *testing.T, c Case) (*schema.Description, schema.Fault) {
 		t.Fatalf("plugin %s has no fault %q", d.Name, c.Type)
 	}
 	return d, *f
+}
+
+func (c Case) describe(t *testing.T) (*schema.Description, error) {
+	if c.Binary == "" {
+		return sdk.Describe(c.Plugin)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), c.Timeout)
+	defer cancel()
+	return spawn(t, c.program(), configured(t, []Option{WithSettings(c.Settings)})).Describe(ctx)
 }
 
 // caller is a plugin, in this process or in one of its own.
@@ -176,10 +185,13 @@ type life struct {
 
 var lives atomic.Int64
 
+// nextFault names a fault that was never there.
+func nextFault(typ string) string { return fmt.Sprintf("%s-%d", typ, lives.Add(1)) }
+
 // born makes the targets of a fault.
 func (k *kit) born(t *testing.T, targets int) *life {
 	t.Helper()
-	l := &life{kit: k, t: t, fault: fmt.Sprintf("%s-%d", k.Type, lives.Add(1))}
+	l := &life{kit: k, t: t, fault: nextFault(k.Type)}
 	for range targets {
 		l.targets = append(l.targets, k.Target(t))
 	}
@@ -371,7 +383,7 @@ func (l *life) settled(p caller, what string) {
 	l.t.Helper()
 	l.revert(p, what, false)
 	if settle := time.Duration(l.desc.SettleMS) * time.Millisecond; settle > 0 {
-		<-time.After(settle)
+		aside(func() { <-time.After(settle) })
 		if _, any := l.observe(p); any {
 			l.revert(p, what+" after the settle time", true)
 		}
@@ -395,15 +407,14 @@ func (l *life) eventually(holds func() bool) bool {
 	return eventually(l.Timeout, holds)
 }
 
+// eventually looks again and again, at first often.
 func eventually(within time.Duration, holds func() bool) bool {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(within); ; <-tick.C {
-		if holds() {
-			return true
-		}
+	pause := 10 * time.Millisecond
+	for end := time.Now().Add(within); !holds(); pause = min(pause*3/2, 100*time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}
+		<-time.After(pause)
 	}
+	return true
 }

@@ -22,6 +22,12 @@ var registered = map[string]bool{}
 func Main(m interface{ Run() int }, plugins ...sdk.Plugin) {
 	for _, p := range plugins {
 		if os.Getenv(playEnv) == p.Name {
+			if socket := os.Getenv(countEnv); socket != "" {
+				if err := answerCounter(socket); err != nil {
+					fmt.Fprintln(os.Stderr, "answer the counter:", err)
+					os.Exit(1)
+				}
+			}
 			sdk.Serve(p)
 		}
 		registered[p.Name] = true

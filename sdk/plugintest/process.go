@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,8 @@ import (
 // can be found.
 const lifeEnv = "FAULTLINE_PLUGINTEST_LIFE"
 
-// process is a plugin in a process of its own, which is this test binary. The kit is
+// process is a plugin in a process of its own, which is this test binary, or the Case's
+// Binary. The kit is
 // its engine: it holds the other end of its standard input, its connection and its
 // session, and can take each away.
 type process struct {
@@ -36,24 +38,38 @@ type process struct {
 	hangUp  context.CancelFunc // breaks the session
 	life    string
 	log     *tail
+	counter *counter      // of its goroutines, where it was asked for
 	exited  chan struct{} // closed when the process has ended
 }
 
 // starting is how long a plugin process may take until it can be called.
 const starting = 30 * time.Second
 
+// program is what a plugin process runs.
+type program struct {
+	path  string
+	plays string // the plugin that it shall play, where it is this test binary
+}
+
+func (c Case) program() program {
+	if c.Binary != "" {
+		return program{path: c.Binary}
+	}
+	return program{os.Args[0], c.Plugin.Name}
+}
+
 // spawn starts a plugin process, configured and with a session open. It ends with
 // the test at the latest.
-func spawn(t testing.TB, plugin string, o options) *process {
+func spawn(t testing.TB, what program, o options) *process {
 	t.Helper()
 	sockets, err := os.MkdirTemp("", "fl") // the path of a socket has to be short
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{life: rand.Text(), log: &tail{}, exited: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(),
-		playEnv+"="+plugin, lifeEnv+"="+p.life, wire.CookieKey+"="+wire.CookieValue,
+	p.cmd = exec.Command(what.path)
+	p.cmd.Env = append(os.Environ(), promptly(),
+		playEnv+"="+what.plays, lifeEnv+"="+p.life, wire.CookieKey+"="+wire.CookieValue,
 		fmt.Sprintf("PLUGIN_PROTOCOL_VERSIONS=%d", wire.Protocol), "PLUGIN_UNIX_SOCKET_DIR="+sockets)
 	p.cmd.Stderr = p.log
 	p.cmd.WaitDelay = 200 * time.Millisecond // what it leaves behind may hold its standard error open
@@ -67,6 +83,15 @@ func spawn(t testing.TB, plugin string, o options) *process {
 	}
 	defer stdout.Close()
 	p.cmd.Stdout = ours
+	var calls net.Listener
+	if o.counted {
+		socket := filepath.Join(sockets, "count")
+		if calls, err = net.Listen("unix", socket); err != nil {
+			t.Fatal(err)
+		}
+		defer calls.Close()
+		p.cmd.Env = append(p.cmd.Env, countEnv+"="+socket)
+	}
 	err = p.cmd.Start()
 	ours.Close()
 	if err != nil {
@@ -96,6 +121,9 @@ func spawn(t testing.TB, plugin string, o options) *process {
 	if p.conn, err = grpc.NewClient("unix:"+address, dialOptions()...); err != nil {
 		t.Fatal(err)
 	}
+	if calls != nil {
+		p.counter = awaitCounter(t, calls)
+	}
 	p.Client = wire.NewClient(p.conn)
 	configure(t, p.Client, o)
 	if p.session, err = p.Session(ctx); err != nil {
@@ -103,6 +131,10 @@ func spawn(t testing.TB, plugin string, o options) *process {
 	}
 	return p
 }
+
+// promptly makes a program that was built with the race detector end at once, where it
+// would wait for a second, in case that it has more to say.
+func promptly() string { return "GORACE=" + os.Getenv("GORACE") + " atexit_sleep_ms=0" }
 
 // handshake reads go-plugin's line: core protocol, protocol, network, address, kind.
 func handshake(stdout *os.File) (address string, err error) {

@@ -5,20 +5,20 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
-	"runtime"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
-// These checks run the plugin inside the test's own process.
+// These checks run the plugin inside the test's own process, where it is written in Go.
 
 func (k *kit) here(t *testing.T) *here {
 	t.Helper()
+	if k.Binary != "" {
+		return &here{Client: k.spawn(t).Client}
+	}
 	return serveHere(t, k.Plugin, WithSettings(k.Settings), func(o *options) { o.closing = k.Timeout })
 }
 
@@ -179,26 +179,55 @@ func (k *kit) callsEndWithTheirContext(t *testing.T) {
 		make func(context.Context) error
 	}{
 		{"Prepare", func(ctx context.Context) error {
-			return p.server.Prepare(ctx, wire.Prepare{Type: k.Type, Config: config, Targets: l.targets, AcceptIrreversible: k.AcceptIrreversible},
-				func(wire.Prepared) error { return nil })
+			q := wire.Prepare{Type: k.Type, Config: config, Targets: l.targets, AcceptIrreversible: k.AcceptIrreversible}
+			if p.server == nil {
+				_, err := p.Client.Prepare(ctx, q)
+				return err
+			}
+			return p.server.Prepare(ctx, q, func(wire.Prepared) error { return nil })
 		}},
 		{"Inject", func(ctx context.Context) error {
+			if p.server == nil {
+				_, err := p.Client.Inject(ctx, l.order())
+				return err
+			}
 			return p.server.Inject(ctx, l.order(), func(wire.Injected) error { return nil })
 		}},
 		{"Observe", func(ctx context.Context) error {
-			return p.server.Observe(ctx, wire.Observe{Type: k.Type, Config: config, Targets: l.undos}, func(wire.Observed) error { return nil })
+			q := wire.Observe{Type: k.Type, Config: config, Targets: l.undos}
+			if p.server == nil {
+				_, err := p.Client.Observe(ctx, q)
+				return err
+			}
+			return p.server.Observe(ctx, q, func(wire.Observed) error { return nil })
 		}},
 		{"Scan", func(ctx context.Context) error {
-			return p.server.Scan(ctx, []wire.Known{{Type: k.Type, Fault: l.fault, Targets: l.undos}}, func(wire.Finding) error { return nil })
+			known := []wire.Known{{Type: k.Type, Fault: l.fault, Targets: l.undos}}
+			if p.server == nil {
+				_, err := p.Client.Scan(ctx, known)
+				return err
+			}
+			return p.server.Scan(ctx, known, func(wire.Finding) error { return nil })
 		}},
 		{"Revert", func(ctx context.Context) error {
+			if p.server == nil {
+				_, err := p.Client.Revert(ctx, revert)
+				return err
+			}
 			return p.server.Revert(ctx, revert, func(wire.Reverted) error { return nil })
 		}},
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 		returned := make(chan struct{})
 		go func() {
-			_ = call.make(ctx) // that it fails is its right
+			_ = call.make(ctx)   // that it fails is its right
+			if p.server == nil { // our end has returned in any case: does it still answer?
+				answering, cancel := context.WithTimeout(context.Background(), k.Timeout)
+				defer cancel()
+				if _, err := p.Describe(answering); err != nil {
+					return
+				}
+			}
 			close(returned)
 		}()
 		<-ctx.Done()
@@ -222,36 +251,38 @@ func (k *kit) targetIsGone(t *testing.T) {
 		t.Skip("Case.Destroy is not given")
 	}
 	p := k.here(t)
-	t.Run("before Prepare", func(t *testing.T) {
-		l := k.born(t, 1)
-		k.Destroy(t, l.targets[0])
-		all, err := l.tryPrepare(p)
-		if err != nil || len(all) != 1 {
-			t.Fatalf("Prepare: %d results, %v", len(all), err)
-		}
-		if !all[0].Gone {
-			t.Errorf("Prepare of a target that is gone does not return sdk.ErrGone: it said %q", all[0].Err)
-		}
-	})
-	t.Run("before Inject", func(t *testing.T) {
-		l := k.born(t, 1)
-		l.prepare(p)
-		k.Destroy(t, l.targets[0])
-		all, err := l.tryInject(p, l.order())
-		if err != nil || len(all) != 1 {
-			t.Fatalf("Inject: %d results, %v", len(all), err)
-		}
-		if !all[0].Gone {
-			t.Errorf("Inject into a target that is gone does not return sdk.ErrGone: it said %q", all[0].Err)
-		}
-		l.putRight(p)
-	})
-	t.Run("before Revert", func(t *testing.T) {
-		l := k.born(t, 1)
-		l.prepare(p)
-		l.inject(p)
-		k.Destroy(t, l.targets[0])
-		l.putRight(p)
+	k.parts(t, []check{
+		{"before Prepare", func(t *testing.T) {
+			l := k.born(t, 1)
+			k.Destroy(t, l.targets[0])
+			all, err := l.tryPrepare(p)
+			if err != nil || len(all) != 1 {
+				t.Fatalf("Prepare: %d results, %v", len(all), err)
+			}
+			if !all[0].Gone {
+				t.Errorf("Prepare of a target that is gone does not return sdk.ErrGone: it said %q", all[0].Err)
+			}
+		}},
+		{"before Inject", func(t *testing.T) {
+			l := k.born(t, 1)
+			l.prepare(p)
+			k.Destroy(t, l.targets[0])
+			all, err := l.tryInject(p, l.order())
+			if err != nil || len(all) != 1 {
+				t.Fatalf("Inject: %d results, %v", len(all), err)
+			}
+			if !all[0].Gone {
+				t.Errorf("Inject into a target that is gone does not return sdk.ErrGone: it said %q", all[0].Err)
+			}
+			l.putRight(p)
+		}},
+		{"before Revert", func(t *testing.T) {
+			l := k.born(t, 1)
+			l.prepare(p)
+			l.inject(p)
+			k.Destroy(t, l.targets[0])
+			l.putRight(p)
+		}},
 	})
 }
 
@@ -275,93 +306,75 @@ func (k *kit) anotherIncarnation(t *testing.T) {
 		t.Skip("Case.Replace is not given")
 	}
 	p := k.here(t)
-	t.Run("before Inject", func(t *testing.T) {
-		l := k.born(t, 1)
-		l.prepare(p)
-		k.Replace(t, l.targets[0])
-		l.before = l.states()
-		all, err := l.tryInject(p, l.order())
-		if err != nil || len(all) != 1 {
-			t.Fatalf("Inject: %d results, %v", len(all), err)
-		}
-		if all[0].Err == "" {
-			t.Error("Inject did not notice that the target is another incarnation than the one Prepare saw")
-		}
-		l.untouched("after Inject was refused")
-		l.putRight(p)
-		l.untouched("after the Revert of the refused Inject")
-	})
-	t.Run("before Revert", func(t *testing.T) {
-		l := k.born(t, 1)
-		l.prepare(p)
-		l.inject(p)
-		k.Replace(t, l.targets[0])
-		l.before = l.states()
-		l.putRight(p)
-		l.untouched("after the Revert of a fault whose target was replaced")
+	k.parts(t, []check{
+		{"before Inject", func(t *testing.T) {
+			l := k.born(t, 1)
+			l.prepare(p)
+			k.Replace(t, l.targets[0])
+			l.before = l.states()
+			all, err := l.tryInject(p, l.order())
+			if err != nil || len(all) != 1 {
+				t.Fatalf("Inject: %d results, %v", len(all), err)
+			}
+			if all[0].Err == "" {
+				t.Error("Inject did not notice that the target is another incarnation than the one Prepare saw")
+			}
+			l.untouched("after Inject was refused")
+			l.putRight(p)
+			l.untouched("after the Revert of the refused Inject")
+		}},
+		{"before Revert", func(t *testing.T) {
+			l := k.born(t, 1)
+			l.prepare(p)
+			l.inject(p)
+			k.Replace(t, l.targets[0])
+			l.before = l.states()
+			l.putRight(p)
+			l.untouched("after the Revert of a fault whose target was replaced")
+		}},
 	})
 }
 
-// A goroutine has to leak in most lives to be called a leak: pools and the like grow
-// once.
-const (
-	leakLives = 6
-	leaks     = 4
-)
+// leakLives are the lives after the first one, in which pools and the like grow, too.
+const leakLives = 6
 
-// calm waits until goroutines stop ending, and counts them.
-func calm() int {
-	least := runtime.NumGoroutine()
-	for same := 0; same < 20; same++ {
-		<-time.After(10 * time.Millisecond)
-		if n := runtime.NumGoroutine(); n < least {
-			least, same = n, 0
-		}
-	}
-	return least
-}
-
+// The lives are of one target, one after the other: what is put back takes a fault
+// again, and a pool of connections is as large after one life as after many.
 func (k *kit) leavesNothingRunning(t *testing.T) {
-	p := k.here(t)
-	once := func(t *testing.T) {
-		l := k.born(t, 1)
+	p := spawn(t, k.program(), configured(t, []Option{WithSettings(k.Settings), func(o *options) { o.counted = k.Binary == "" }}))
+	l := k.born(t, 1)
+	once := func() {
+		l.fault = nextFault(k.Type)
 		l.prepare(p)
 		l.inject(p)
 		l.observe(p)
 		l.putBack(p, "Revert")
 		l.scan(p)
 	}
-	t.Run("the first life", once)
-	before, known := calm(), goleak.IgnoreCurrent()
-	var more []check
+	once()
+	left := p.leaks(t)
 	for range leakLives {
-		more = append(more, check{"another life", once})
+		once()
 	}
-	k.beside(t, more)
-	if !eventually(2*time.Second, func() bool { return runtime.NumGoroutine() < before+leaks }) {
-		t.Errorf("%d lives of the fault left %d goroutines: %v", leakLives, runtime.NumGoroutine()-before, goleak.Find(known))
+	if left := left(); left != "" {
+		t.Errorf("%d lives of the fault left %s", leakLives, left)
 	}
 	if k.StartsTarget || k.desc.Reversibility == schema.SelfHealing {
 		return
 	}
-	other := k.spawn(t)
-	l := k.born(t, 1)
-	l.prepare(other)
-	l.inject(other)
-	l.putBack(other, "Revert")
-	other.stdin.Close()
-	if !other.endsWithin(k.Timeout) {
+	p.stdin.Close()
+	if !p.endsWithin(k.Timeout) {
 		t.Fatal("the plugin does not end when its engine has gone and nothing is held")
 	}
-	var left []string
+	var alive []string
 	if !eventually(2*time.Second, func() bool {
-		found, err := other.leftovers()
+		found, err := p.leftovers()
 		if err != nil {
 			t.Fatal(err)
 		}
-		left = found
-		return len(left) == 0
+		alive = found
+		return len(alive) == 0
 	}) {
-		t.Errorf("the plugin left processes behind (Case.StartsTarget allows that): %v", left)
+		t.Errorf("the plugin left processes behind (Case.StartsTarget allows that): %v", alive)
 	}
 }

@@ -10,32 +10,34 @@ package nft
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline-go/faultline/plugins/internal/ask"
 )
 
 // Conn talks to the nftables of the network namespace in which it was dialled, from
 // whichever thread. It is not safe for use by several goroutines at once.
 type Conn struct {
-	c *netlink.Conn
+	s *ask.Socket
 }
 
 // Dial opens a connection to the nftables of the calling thread's namespace. Tables with
 // the flag Owner live as long as the connection that made them.
 func Dial() (*Conn, error) {
-	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	s, err := ask.Open(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, fmt.Errorf("talk to nftables: %w", err)
 	}
-	_ = c.SetOption(netlink.ExtendedAcknowledge, true) // only for better texts of errors
-	return &Conn{c}, nil
+	return &Conn{s}, nil
 }
 
-// Close ends the connection, and with it the tables that it owns.
-func (c *Conn) Close() error { return c.c.Close() }
+// Close ends the connection, and with it the tables that it owns. Soon after a table was
+// removed it takes until the kernel has freed that, which is when no processor can be
+// using it any more.
+func (c *Conn) Close() error { return c.s.Close() }
 
 // header types of the nftables subsystem.
 func message(kind int) netlink.HeaderType {
@@ -74,46 +76,12 @@ func (c *Conn) Commit(b *Batch) error {
 		Header: netlink.Header{Type: unix.NFNL_MSG_BATCH_END, Flags: netlink.Request},
 		Data:   body(0, unix.NFNL_SUBSYS_NFTABLES, nil),
 	})
-	sent, err := c.c.SendMessages(all)
-	if err != nil {
-		return fmt.Errorf("send to nftables: %w", err)
-	}
-	last := sent[len(sent)-2].Header.Sequence
-	for {
-		// An error stands for the whole batch, but the kernel may say more than one: all
-		// up to the answer of the last are read, so that the next call finds none of them.
-		answers, err := c.c.Receive()
-		if err != nil {
-			return errors.Join(err, c.drain())
-		}
-		for _, a := range answers {
-			if a.Header.Sequence == last {
-				return nil
-			}
-		}
-	}
-}
-
-// drain reads answers that are still under way after an error. The kernel has queued
-// all of them by the time that the first can be read.
-func (c *Conn) drain() error {
-	raw, err := c.c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	buffer := make([]byte, 1<<16)
-	return raw.Read(func(fd uintptr) bool {
-		for {
-			if _, _, err := unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT); err != nil {
-				return true
-			}
-		}
-	})
+	return c.s.Together(all, len(all)-2)
 }
 
 // dump asks for a list.
 func (c *Conn) dump(kind int, family byte, attributes []byte) ([]netlink.Message, error) {
-	return c.c.Execute(netlink.Message{
+	return c.s.Do(netlink.Message{
 		Header: netlink.Header{Type: message(kind), Flags: netlink.Request | netlink.Dump},
 		Data:   body(family, 0, attributes),
 	})

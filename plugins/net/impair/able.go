@@ -63,7 +63,7 @@ func AbleHere() (can Abilities, err error) {
 	if err != nil {
 		return can, fmt.Errorf("try the kernel out: %w", err)
 	}
-	err = Netem{}.qdisc(leafBase).put(lo.Index, netlink.HANDLE_ROOT, replace)
+	err = withRoute(func(r *route) error { return r.put(Netem{}.qdisc(leafBase), lo.Index, netlink.HANDLE_ROOT, replace) })
 	if err != nil && !errors.Is(err, ErrNoKind) {
 		return can, err
 	}

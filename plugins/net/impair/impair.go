@@ -32,6 +32,7 @@ type State struct {
 // to be called inside of it, by one goroutine at a time.
 type Site struct {
 	conn  *nft.Conn
+	route *route
 	owner bool
 }
 
@@ -42,11 +43,15 @@ func Open(owner bool) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Site{c, owner}, nil
+	r, err := dialRoute()
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &Site{c, r, owner}, nil
 }
 
 // Close ends the work; of an owner, that is the end of all it has put in.
-func (s *Site) Close() error { return s.conn.Close() }
+func (s *Site) Close() error { return errors.Join(s.conn.Close(), s.route.close()) }
 
 // In puts an impairment in, for ttl, and reads it back. After an error part of it may be
 // there: Out removes it.
@@ -58,13 +63,13 @@ func (s *Site) In(spec Spec, ttl time.Duration) error {
 	if spec.Action.Queued() {
 		for _, way := range spec.Match.Direction.ways() {
 			if way == In {
-				if err := spec.dig(); err != nil {
+				if err := spec.dig(s.route); err != nil {
 					return err
 				}
 				continue
 			}
 			for _, d := range spec.Devices {
-				if err := spec.plant(d); err != nil {
+				if err := spec.plant(s.route, d); err != nil {
 					return err
 				}
 			}
@@ -163,9 +168,9 @@ func (s *Site) look(spec Spec, rules int) (is State, err error) {
 			var q queueStats
 			var err error
 			if way == In {
-				there, q, err = spec.dug(i)
+				there, q, err = spec.dug(s.route, i)
 			} else {
-				there, q, err = spec.standing(d)
+				there, q, err = spec.standing(s.route, d)
 			}
 			if err != nil {
 				return is, err
@@ -183,21 +188,9 @@ func (s *Site) Out(spec Spec) (changed bool, err error) {
 	if err := spec.validate(); err != nil {
 		return false, err
 	}
-	there, err := s.conn.Tables(spec.table().Name)
-	if err != nil {
-		return false, err
-	}
-	var b nft.Batch
-	for _, t := range there {
-		if t.Name == spec.table().Name {
-			b.DelTable(t)
-		}
-	}
-	// Two may do so at the same time: to find nothing is what is wanted.
-	if err := s.conn.Commit(&b); err != nil && !errors.Is(err, unix.ENOENT) {
+	if changed, err = s.untable(spec); err != nil {
 		return false, fmt.Errorf("remove table %s: %w", spec.table().Name, err)
 	}
-	changed = !b.Empty()
 	if !spec.Action.Queued() {
 		return changed, nil
 	}
@@ -211,24 +204,47 @@ func (s *Site) Out(spec Spec) (changed bool, err error) {
 	}
 	if spec.Match.Direction != In {
 		for _, d := range spec.Devices {
-			note(spec.fell(d))
+			note(spec.fell(s.route, d))
 		}
 	}
 	return changed, errors.Join(failed...)
 }
 
-// Gone checks that nothing of an impairment is left.
+// untable removes the tables.
+func (s *Site) untable(spec Spec) (changed bool, err error) {
+	// As they should be, without a look; and if they are not, those that are there.
+	var b nft.Batch
+	for _, t := range spec.tables() {
+		b.DelTable(t)
+	}
+	if err = s.conn.Commit(&b); !errors.Is(err, unix.ENOENT) {
+		return err == nil, err
+	}
+	there, err := s.conn.Tables(spec.table().Name)
+	if err != nil {
+		return false, err
+	}
+	b = nft.Batch{}
+	for _, t := range there {
+		b.DelTable(t)
+	}
+	// Two may do so at the same time: to find nothing is what is wanted.
+	if err = s.conn.Commit(&b); errors.Is(err, unix.ENOENT) {
+		err = nil
+	}
+	return err == nil && !b.Empty(), err
+}
+
+// Gone checks after Out that nothing of an impairment is left. That the devices have what
+// they had, Out itself has seen.
 func (s *Site) Gone(spec Spec) error {
 	left, err := s.tabled(spec)
-	for i, d := range spec.Devices {
-		if err != nil || left || !spec.Action.Queued() {
-			break
-		}
-		if spec.Match.Direction != Out {
-			left, _, err = spec.dug(i)
-		}
-		if err == nil && !left && spec.Match.Direction != In {
-			left, _, err = spec.standing(d)
+	if spec.Action.Queued() && spec.Match.Direction != Out {
+		for i := range spec.Devices {
+			if err != nil || left {
+				break
+			}
+			left, _, err = spec.dug(s.route, i)
 		}
 	}
 	if err == nil && left {

@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +17,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/faultline-go/faultline/plugins/internal/vm"
 	"github.com/faultline-go/faultline/plugins/net/nettest"
+	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
 func mark() string {
@@ -73,6 +77,53 @@ func put(t *testing.T, h nettest.Host, s Spec, ttl time.Duration) (out func(), l
 	}, look
 }
 
+// fingerprint is all that an impairment can change of a host.
+func fingerprint(t *testing.T, h nettest.Host) (all string) {
+	t.Helper()
+	err := h.Do(func() error {
+		s, err := Open(false)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		tables, err := s.conn.Tables("")
+		for _, t := range tables {
+			all += "table " + t.Name + "\n"
+		}
+		if err != nil {
+			return err
+		}
+		links, err := netlink.LinkList()
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			all += "interface " + l.Attrs().Name + " " + l.Attrs().Flags.String() + "\n"
+			queues, err := s.route.qdiscs(l.Attrs().Index)
+			if err != nil {
+				return err
+			}
+			for _, q := range queues {
+				all += fmt.Sprintf("  queue %s %x\n", q, q.Options)
+			}
+			classes, err := netlink.ClassList(l, 0)
+			if err != nil {
+				return err
+			}
+			for _, c := range classes {
+				if c.Type() == "htb" { // others come and go with the traffic
+					all += "  class " + netlink.HandleStr(c.Attrs().Handle) + "\n"
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func prefixes(all ...netip.Addr) (out []netip.Prefix) {
 	for _, a := range all {
 		out = append(out, netip.PrefixFrom(a, a.BitLen()))
@@ -100,7 +151,7 @@ func TestDrop(t *testing.T) {
 		"a port, out":            {match: Match{Direction: Out, Ports: []Ports{{5000, 5010}}}, echo: 5010, v4: true, v6: true},
 		"the target's port":      {match: Match{Direction: Both, Ports: []Ports{{5000, 5010}}, PortsOf: Target}, echo: 5005},
 		"another port":           {match: Match{Direction: Both, Ports: []Ports{{1, 4999}, {5001, 5001}}, PortsOf: Peer}, echo: 5000},
-		"another protocol":       {match: Match{Direction: Both, Protocols: []string{"tcp", "icmp"}}},
+		"another protocol":       {match: Match{Direction: Both, Protocols: []string{"tcp"}}},
 		"this protocol":          {match: Match{Direction: Both, Protocols: []string{"udp"}}, v4: true, v6: true},
 		"peer, port and protocl": {match: Match{Direction: Both, To: prefixes(netip.MustParseAddr("10.99.0.2")), Ports: []Ports{{5005, 5005}}, Protocols: []string{"udp"}}, echo: 5005, v4: true},
 	} {
@@ -228,7 +279,10 @@ func TestRate(t *testing.T) {
 	for _, way := range []Direction{Out, In} {
 		t.Run(string(way), func(t *testing.T) {
 			p := nettest.NewPair(t)
-			const bytes = 1_000_000 // 8 mbit/s
+			bytes := uint64(1_000_000) // 8 mbit/s
+			if vm.Inside() {
+				bytes = 100_000 // an emulated computer carries little itself
+			}
 			from, to := p.Here, p.There
 			if way == In {
 				from, to = to, from
@@ -238,9 +292,9 @@ func TestRate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := nettest.Rate(free, 200*time.Millisecond)
+			before := nettest.Rate(free, 500*time.Millisecond)
 			free.Close()
-			if before < 5*bytes {
+			if before < 5*float64(bytes) {
 				t.Fatalf("without any fault the wire carries %.0f bytes/s: too little to see anything", before)
 			}
 			s := Spec{Mark: mark(), Match: Match{Direction: way}, Action: Action{Rate: &Rate{Bytes: bytes, Burst: 16 << 10, Limit: 64 << 10}}}
@@ -254,7 +308,7 @@ func TestRate(t *testing.T) {
 			c.Close()
 			// Headers are counted too, and a busy machine is slower; what waited for a reader
 			// that came late to its measurement is a tenth at most.
-			if got > bytes*1.1 || got < bytes*0.75 {
+			if want := float64(bytes); got > want*1.1 || got < want*0.75 {
 				t.Errorf("the stream has %.0f bytes/s, want at most %d", got, bytes)
 			}
 			if look().Packets == 0 {
@@ -286,15 +340,22 @@ func TestTheDevicesOwnQueueComesBack(t *testing.T) {
 			Rate:       10_000_000, Limit: 100_000, Buffer: 100_000,
 		})
 	})
-	var before *Qdisc
-	inside(func() (err error) { before, err = rootOf(link.Attrs().Index); return err })
+	root := func() (is *Qdisc) {
+		t.Helper()
+		inside(func() error {
+			return withRoute(func(r *route) (err error) { is, err = r.rootOf(link.Attrs().Index); return err })
+		})
+		return is
+	}
+	before := root()
 	if before == nil || before.Kind != "tbf" {
 		t.Fatalf("before: %v", before)
 	}
 	s := Spec{Mark: mark(), Match: Match{Direction: Out, To: prefixes(p.There.IP6)}, Action: Action{Rate: &Rate{Bytes: 1000, Burst: 2000, Limit: 2000}}}
 	out, _ := put(t, p.Here, s, time.Minute)
 	inside(func() error {
-		all, err := qdiscs(link.Attrs().Index)
+		var all []Qdisc
+		err := withRoute(func(r *route) (err error) { all, err = r.qdiscs(link.Attrs().Index); return err })
 		kept := false
 		for _, q := range all {
 			kept = kept || q.Kind == "tbf" && q.parent&0xffff == 1 && string(q.Options) == string(before.Options)
@@ -309,13 +370,65 @@ func TestTheDevicesOwnQueueComesBack(t *testing.T) {
 		return err
 	})
 	out()
-	inside(func() error {
-		after, err := rootOf(link.Attrs().Index)
-		if !same(before, after) {
-			t.Errorf("before %+v, after %+v", before, after)
+	if after := root(); !same(before, after) {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+}
+
+// What can be put back according to our list is, in every detail that the kernel shows.
+func TestEveryQueueOfTheListComesBack(t *testing.T) {
+	nettest.Root(t)
+	micro := func(kind int, us uint32) []byte { return attribute(kind, us).Serialize() }
+	for _, kind := range restorable {
+		variants := [][]byte{nil}
+		switch kind {
+		case "tbf": // it has no usual values
+			variants = [][]byte{Rate{Bytes: 10_000_000, Burst: 50_000, Limit: 100_000}.qdisc(0).Options}
+		case "codel", "fq_codel":
+			threshold := map[string]int{"codel": 5, "fq_codel": 7}[kind]
+			for us := range uint32(3) { // each with another rest in the kernel's own units
+				variants = append(variants, slices.Concat(micro(1, 7000+us), micro(3, 200_000+us), micro(threshold, 128+us)))
+			}
+		case "sfq":
+			few := []uint32{1600, 10, 40, 1024, 20} // quantum, period, limit, divisor, flows
+			variants = append(variants, attribute(0, few...).Data)
 		}
-		return err
+		for n, options := range variants {
+			t.Run(fmt.Sprintf("%s %d", kind, n), func(t *testing.T) {
+				q := Qdisc{Kind: kind, Handle: netlink.MakeHandle(0x77, 0), Options: options}
+				comesBack(t, q)
+			})
+		}
+	}
+}
+
+func comesBack(t *testing.T, q Qdisc) {
+	p := nettest.NewPair(t)
+	err := p.Here.Do(func() error {
+		index, err := indexOf(nettest.Device)
+		if err != nil {
+			return err
+		}
+		return withRoute(func(r *route) error { return r.put(q, index, netlink.HANDLE_ROOT, addNew) })
 	})
+	plugintest.Need(t, "queues", func() error {
+		if errors.Is(err, ErrNoKind) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := fingerprint(t, p.Here)
+	if !strings.Contains(before, q.Kind+" 77:") {
+		t.Fatalf("before it is in:\n%s", before)
+	}
+	out, _ := put(t, p.Here, Spec{Mark: mark(), Match: Match{Direction: Out}, Action: Action{Rate: &Rate{Bytes: 1000, Burst: 2000, Limit: 2000}}}, time.Minute)
+	out()
+	if after := fingerprint(t, p.Here); after != before {
+		t.Errorf("before it was in:\n%s\nafter it is out:\n%s", before, after)
+	}
 }
 
 func TestDevicesThatCannotBeUsed(t *testing.T) {

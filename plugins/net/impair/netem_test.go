@@ -3,168 +3,170 @@
 package impair
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/faultline-go/faultline/plugins/internal/uml"
 	"github.com/faultline-go/faultline/plugins/net/nettest"
-	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
-// The kernel's netem is measured where there is one: in user-mode Linux, if need be.
-func TestInUserModeLinux(t *testing.T) {
-	if uml.Inside() {
-		t.Skip("this is user-mode Linux")
+const ms = time.Millisecond
+
+// usual is what the fastest of some packets may take without any fault: times are measured
+// against what an emulated computer on a busy machine does by itself, which only ever adds.
+const usual = 200 * ms
+
+// chosenPort is what the netem of these tests is about; the other is what it must leave
+// alone.
+const (
+	chosenPort = 5005
+	otherPort  = 5006
+)
+
+// everyWay runs a test with a netem in each direction. times says how often a packet or
+// its answer passes it.
+func everyWay(t *testing.T, test func(t *testing.T, way Direction, times int)) {
+	needNetem(t)
+	for way, times := range map[Direction]int{Out: 1, In: 1, Both: 2} {
+		t.Run(string(way), func(t *testing.T) { test(t, way, times) })
 	}
-	t.Parallel()
-	uml.Test(t, ".", "^TestNetem", 2*time.Minute, "root", "netem")
 }
 
-func needNetem(t *testing.T) {
-	t.Helper()
-	nettest.Root(t)
-	plugintest.Need(t, "netem", func() error {
-		can, err := Able()
-		if err == nil && !can.Netem {
-			err = errors.New("this kernel lacks sch_netem; TestInUserModeLinux runs this test in one that has it")
-		}
-		return err
-	})
-}
-
-// usual is what the fastest of some packets may take without any fault.
-const usual = 400 * time.Millisecond
-
-// netem plants a netem at the near end, and measures n packets that are led into it. User-
-// mode Linux has netem and no nftables for IP: what the table does to packets that it
-// chooses, which is to give them the number of the class as their priority, the test's
-// socket does itself. That the table does so is tested where there are nftables, with a
-// token bucket in the place of the netem.
-func netem(t *testing.T, e Netem, n int) (took []time.Duration, answers int, seen queueStats) {
+// netem puts a netem in for one port of one peer, and measures n packets that are led into
+// it, while those to other ports and peers go by untouched; then it takes it out, and
+// wants everything as it was.
+func netem(t *testing.T, way Direction, e Netem, n int) (took []time.Duration, answers int, seen State) {
 	t.Helper()
 	p := nettest.NewPair(t)
-	echo := p.There.Echo(t, netip.AddrPortFrom(p.There.IP, 0))
-	s := Spec{Mark: mark(), Match: Match{Direction: Out}, Action: Action{Netem: &e}}
-	inside := func(f func(Device) error) {
+	p.Settle6(t)
+	chosen := p.There.Echo(t, netip.AddrPortFrom(p.There.IP, chosenPort))
+	others := []netip.AddrPort{
+		p.There.Echo(t, netip.AddrPortFrom(p.There.IP, otherPort)),
+		p.There.Echo(t, netip.AddrPortFrom(p.There.IP6, chosenPort)),
+	}
+	untouched := func(when string, all ...netip.AddrPort) {
 		t.Helper()
-		if err := p.Here.Do(func() error {
-			if len(s.Devices) > 0 {
-				return f(s.Devices[0])
+		for _, to := range all {
+			if took, answers := p.Here.Ping(t, to, 20, 5*ms, 5*time.Second); len(took) != 20 || answers != 20 || took[0] > usual {
+				t.Errorf("%s: %d of 20 packets to %s come back, with %d answers, the first after %v", when, len(took), to, answers, took)
 			}
-			d, err := LookAt(nettest.Device)
-			if err != nil {
-				return err
-			}
-			s.Devices = []Device{d}
-			return f(d)
-		}); err != nil {
-			t.Fatal(err)
 		}
 	}
-	inside(s.plant)
-	if others, _ := p.Here.Ping(t, echo, 20, 5*time.Millisecond, 5*time.Second); len(others) != 20 || others[0] > usual {
-		t.Errorf("packets that are not chosen: %d of 20 come back, after %v", len(others), others)
+	before := fingerprint(t, p.Here)
+	out, look := put(t, p.Here, Spec{
+		Mark:   mark(),
+		Match:  Match{Direction: way, To: prefixes(p.There.IP), Ports: []Ports{{chosenPort, chosenPort}}, PortsOf: Peer},
+		Action: Action{Netem: &e},
+	}, time.Minute)
+	untouched("packets that are not chosen", others...)
+	if is := look(); is.Packets != 0 {
+		t.Errorf("%d packets were chosen before there were any", is.Packets)
 	}
-	chosen := p.Here
-	chosen.Priority = s.class()
-	took, answers = chosen.Ping(t, echo, n, 5*time.Millisecond, 5*time.Second)
-	inside(func(d Device) error {
-		is, q, err := s.standing(d)
-		if !is || q.Packets+q.Dropped < uint64(n)/2 {
-			t.Errorf("the queue that %d packets have passed: there %v, %+v", n, is, q)
-		}
-		seen = q
-		return err
-	})
-	inside(func(d Device) error {
-		changed, err := s.fell(d)
-		if !changed {
-			t.Error("taking it away has changed nothing")
-		}
-		return err
-	})
-	if after, _ := chosen.Ping(t, echo, 20, 5*time.Millisecond, 5*time.Second); len(after) != 20 || after[0] > usual {
-		t.Errorf("after it is out %d packets of 20 come back, after %v", len(after), after)
+	took, answers = p.Here.Ping(t, chosen, n, 5*ms, 2*time.Second+e.Delay)
+	seen = look()
+	if sent := uint64(n); way != In && seen.Packets < sent || seen.Packets == 0 {
+		t.Errorf("%d packets were sent, and %d chosen", n, seen.Packets)
+	}
+	out()
+	untouched("after it is out", append(others, chosen)...)
+	if after := fingerprint(t, p.Here); after != before {
+		t.Errorf("before it was in:\n%s\nafter it is out:\n%s", before, after)
 	}
 	return took, answers, seen
 }
 
-const ms = time.Millisecond
-
-// Times are measured against what an emulated machine on a busy one does by itself, which
-// only ever adds: the delays are long, and what counts is the fastest packet.
-
 func TestNetemDelays(t *testing.T) {
-	needNetem(t)
-	took, _, _ := netem(t, Netem{Delay: 800 * ms}, 40)
-	if len(took) != 40 || took[0] < 800*ms || took[0] > 800*ms+usual {
-		t.Errorf("%d of 40 packets came back, after %v", len(took), took)
-	}
+	everyWay(t, func(t *testing.T, way Direction, times int) {
+		const n, delay = 40, 400 * ms
+		want := time.Duration(times) * delay
+		took, answers, _ := netem(t, way, Netem{Delay: delay}, n)
+		if len(took) != n || answers != n || took[0] < want || took[0] > want+usual {
+			t.Errorf("%d of %d packets came back, with %d answers, after %v; want %s", len(took), n, answers, took, want)
+		}
+	})
 }
 
 func TestNetemJitter(t *testing.T) {
 	needNetem(t)
 	for _, distribution := range []string{"uniform", "normal", "pareto"} {
-		took, _, _ := netem(t, Netem{Delay: 900 * ms, Jitter: 400 * ms, Distribution: distribution}, 60)
-		// Some are earlier than the mean, by a good part of the jitter, and some later. Only
-		// the uniform distribution has a least delay.
-		least := 0 * ms
-		if distribution == "uniform" {
-			least = 500 * ms
-		}
-		if len(took) != 60 || took[0] < least || took[0] > 800*ms || took[59] < 1000*ms {
-			t.Errorf("%s: %d of 60 packets came back, after %v", distribution, len(took), took)
-		}
+		t.Run(distribution, func(t *testing.T) {
+			took, _, _ := netem(t, Out, Netem{Delay: 900 * ms, Jitter: 400 * ms, Distribution: distribution}, 60)
+			// Some are earlier than the mean, by a good part of the jitter, and some later. Only
+			// the uniform distribution has a least delay.
+			least := 0 * ms
+			if distribution == "uniform" {
+				least = 500 * ms
+			}
+			if len(took) != 60 || took[0] < least || took[0] > 800*ms || took[59] < 1000*ms {
+				t.Errorf("%d of 60 packets came back, after %v", len(took), took)
+			}
+		})
 	}
 }
 
 func TestNetemLoses(t *testing.T) {
-	needNetem(t)
 	for name, e := range map[string]Netem{
 		"random":          {Loss: 0.3},
 		"gilbert-elliott": {Gilbert: &Gilbert{ToBad: 0.15, ToGood: 0.35, LossBad: 1}}, // bad for 0.15 of 0.5 of the time
 	} {
-		const n = 400
-		took, _, seen := netem(t, e, n)
-		// Five standard deviations are 11.5 % for independent losses, and more for bursts.
-		if lost := 1 - float64(len(took))/n; lost < 0.14 || lost > 0.46 {
-			t.Errorf("%s: %.1f %% were lost, want 30", name, 100*lost)
-		}
-		if seen.Dropped == 0 {
-			t.Errorf("%s: the kernel has counted no lost packet", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			everyWay(t, func(t *testing.T, way Direction, times int) {
+				const n = 400
+				took, _, seen := netem(t, way, e, n)
+				want := 0.3
+				if times == 2 {
+					want = 1 - 0.7*0.7
+				}
+				// Five standard deviations are 12.5 % for independent losses, and more for bursts.
+				if lost := 1 - float64(len(took))/n; lost < want-0.16 || lost > want+0.16 {
+					t.Errorf("%.1f %% were lost, want %.0f", 100*lost, 100*want)
+				}
+				if seen.Dropped != uint64(n-len(took)) {
+					t.Errorf("the kernel has counted %d lost packets, want %d", seen.Dropped, n-len(took))
+				}
+			})
+		})
 	}
 }
 
 func TestNetemDuplicates(t *testing.T) {
-	needNetem(t)
-	if took, answers, _ := netem(t, Netem{Duplicate: 1}, 100); len(took) != 100 || answers < 190 {
-		t.Errorf("%d packets and %d copies of 100 came back", len(took), answers-len(took))
-	}
+	everyWay(t, func(t *testing.T, way Direction, times int) {
+		want := 200 * times // each copy of a question is answered, and each answer copied
+		if took, answers, _ := netem(t, way, Netem{Duplicate: 1}, 100); len(took) != 100 || answers < want*19/20 || answers > want {
+			t.Errorf("%d packets and %d copies of 100 came back, want %d", len(took), answers-len(took), want-100)
+		}
+	})
 }
 
 func TestNetemCorrupts(t *testing.T) {
-	needNetem(t)
-	// Nearly every bit of these packets is under a checksum, or in the address of the
-	// receiver's interface. The sender's has 6 of 46 bytes, and nobody looks at it: 13
-	// packets in a hundred, and 34 within six standard deviations.
-	if took, _, _ := netem(t, Netem{Corrupt: 1}, 100); len(took) > 34 {
-		t.Errorf("%d of 100 packets came back unharmed", len(took))
-	}
+	everyWay(t, func(t *testing.T, way Direction, _ int) {
+		// Nearly every bit of these packets is under a checksum, or in the address of the
+		// receiver's interface. The sender's has 6 of 46 bytes, and nobody looks at it: 13
+		// packets in a hundred, and 34 within six standard deviations.
+		if took, _, _ := netem(t, way, Netem{Corrupt: 1}, 100); len(took) > 34 {
+			t.Errorf("%d of 100 packets came back unharmed", len(took))
+		}
+	})
 }
 
 func TestNetemReorders(t *testing.T) {
 	needNetem(t)
-	took, _, _ := netem(t, Netem{Delay: 2 * time.Second, Reorder: 0.5, Gap: 1}, 60)
-	var prompt int
-	for _, d := range took {
-		if d < 2*time.Second {
-			prompt++
-		}
-	}
-	if len(took) != 60 || prompt < 12 || prompt > 48 {
-		t.Errorf("%d of %d packets overtook the others, want about half", prompt, len(took))
+	// A packet that overtakes in one of both directions is of neither sort that is told
+	// apart here.
+	for _, way := range []Direction{Out, In} {
+		t.Run(string(way), func(t *testing.T) {
+			const delay = 1500 * ms
+			took, _, _ := netem(t, way, Netem{Delay: delay, Reorder: 0.5, Gap: 1}, 60)
+			var prompt int
+			for _, d := range took {
+				if d < delay {
+					prompt++
+				}
+			}
+			// Half of 60, within five standard deviations.
+			if len(took) != 60 || prompt < 11 || prompt > 49 {
+				t.Errorf("%d of %d packets overtook the others, want about half of 60", prompt, len(took))
+			}
+		})
 	}
 }

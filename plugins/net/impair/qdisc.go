@@ -33,20 +33,15 @@ func (q Qdisc) String() string {
 	return fmt.Sprintf("%s %x:", q.Kind, q.Handle>>16)
 }
 
-// restorable are the disciplines that are the same again when the kernel is given the
-// options that it had shown: they have no classes, filters or tables that it does not show.
-var restorable = []string{"pfifo", "bfifo", "tbf", "fq", "fq_codel", "codel", "cake", "sfq"}
-
-// qdiscs lists the disciplines of a device, in the caller's namespace.
-func qdiscs(index int) ([]Qdisc, error) {
-	request := nl.NewNetlinkRequest(unix.RTM_GETQDISC, unix.NLM_F_DUMP)
-	request.AddData(&nl.TcMsg{Family: nl.FAMILY_ALL, Ifindex: int32(index)})
-	answers, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWQDISC)
+// qdiscs lists the disciplines of a device.
+func (r *route) qdiscs(index int) ([]Qdisc, error) {
+	answers, err := r.list(unix.RTM_GETQDISC, nl.TcMsg{Ifindex: int32(index)})
 	if err != nil {
 		return nil, fmt.Errorf("list queueing disciplines: %w", err)
 	}
 	var out []Qdisc
-	for _, raw := range answers {
+	for _, a := range answers {
+		raw := a.Data
 		if len(raw) < nl.SizeofTcMsg {
 			return nil, errors.New("list queueing disciplines: the kernel's answer is too short")
 		}
@@ -85,8 +80,8 @@ func parseStats(b []byte) (s queueStats) {
 
 // rootOf returns the discipline at the root of a device; nil when it is one that the
 // kernel gives by itself, which has no handle.
-func rootOf(index int) (*Qdisc, error) {
-	all, err := qdiscs(index)
+func (r *route) rootOf(index int) (*Qdisc, error) {
+	all, err := r.qdiscs(index)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +115,12 @@ func LookAt(name string) (Device, error) {
 	if err != nil {
 		return Device{}, fmt.Errorf("interface %s: %w", name, err)
 	}
-	root, err := rootOf(dev.Index)
+	r, err := dialRoute()
+	if err != nil {
+		return Device{}, err
+	}
+	defer r.close()
+	root, err := r.rootOf(dev.Index)
 	if err != nil {
 		return Device{}, fmt.Errorf("interface %s: %w", name, err)
 	}
@@ -132,7 +132,7 @@ func LookAt(name string) (Device, error) {
 	case !slices.Contains(restorable, root.Kind):
 		return Device{}, fmt.Errorf("interface %s has the queueing discipline %s, which could not be put back as it is: take it away first, or use a fault that needs none (net_partition, net_loss)", name, root)
 	}
-	filters, err := hasFilters(dev.Index, root.Handle)
+	filters, err := r.hasFilters(dev.Index, root.Handle)
 	if err != nil {
 		return Device{}, fmt.Errorf("interface %s: %w", name, err)
 	}
@@ -140,28 +140,29 @@ func LookAt(name string) (Device, error) {
 		return Device{}, fmt.Errorf("interface %s has filters at its queueing discipline %s, which could not be put back as they are", name, root)
 	}
 	root.parent, root.stats = 0, queueStats{}
+	if err := root.rehearse(dev.MTU); err != nil {
+		return Device{}, fmt.Errorf("interface %s has the queueing discipline %s, which could not be put back as it is: %w", name, root, err)
+	}
 	return Device{Name: name, Root: root}, nil
 }
 
-func hasFilters(index int, parent uint32) (bool, error) {
-	request := nl.NewNetlinkRequest(unix.RTM_GETTFILTER, unix.NLM_F_DUMP)
-	request.AddData(&nl.TcMsg{Family: nl.FAMILY_ALL, Ifindex: int32(index), Parent: parent})
-	answers, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWTFILTER)
+func (r *route) hasFilters(index int, parent uint32) (bool, error) {
+	answers, err := r.list(unix.RTM_GETTFILTER, nl.TcMsg{Ifindex: int32(index), Parent: parent})
 	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
 		return false, fmt.Errorf("list filters: %w", err)
 	}
 	return len(answers) > 0, nil
 }
 
-// put makes a discipline, in the place of the one that is there.
-func (q Qdisc) put(index int, parent uint32, flags int) error {
-	request := nl.NewNetlinkRequest(unix.RTM_NEWQDISC, flags|unix.NLM_F_ACK)
-	request.AddData(&nl.TcMsg{Family: nl.FAMILY_ALL, Ifindex: int32(index), Handle: q.Handle, Parent: parent})
-	request.AddData(nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated(q.Kind)))
-	if len(q.Options) > 0 {
-		request.AddData(nl.NewRtAttr(nl.TCA_OPTIONS, q.Options))
+// put makes a discipline, in the place of the one that is there, such that the kernel
+// shows q.
+func (r *route) put(q Qdisc, index int, parent uint32, flags int) error {
+	attributes := []*nl.RtAttr{nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated(q.Kind))}
+	if options := q.asked(); len(options) > 0 {
+		attributes = append(attributes, nl.NewRtAttr(nl.TCA_OPTIONS, options))
 	}
-	if _, err := request.Execute(unix.NETLINK_ROUTE, 0); err != nil {
+	err := r.change(unix.RTM_NEWQDISC, flags, nl.TcMsg{Ifindex: int32(index), Handle: q.Handle, Parent: parent}, attributes...)
+	if err != nil {
 		return q.explain(err)
 	}
 	return nil

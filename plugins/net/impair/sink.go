@@ -19,8 +19,11 @@ func (s Spec) sink(n int) string { return fmt.Sprintf("fl%s%c", s.Mark[:10], 'a'
 // sinkRoot is the handle of the discipline at a sink.
 const sinkRoot = leafBase
 
+// noAddresses has a device give itself no address of IPv6 (IN6_ADDR_GEN_MODE_NONE).
+const noAddresses = 1
+
 // dig makes the sinks, each with the discipline that does the harm.
-func (s *Spec) dig() error {
+func (s *Spec) dig(r *route) error {
 	s.sinks = map[string]int{}
 	for i, d := range s.Devices {
 		name := s.sink(i)
@@ -35,10 +38,16 @@ func (s *Spec) dig() error {
 		if err != nil {
 			return err
 		}
-		if err := s.effect(sinkRoot).put(index, netlink.HANDLE_ROOT, replace); err != nil {
+		if err := r.put(s.effect(sinkRoot), index, netlink.HANDLE_ROOT, replace); err != nil {
 			return err
 		}
 		ifb.Index = index
+		// It has nothing to say itself: what it sent would wait and be lost with the packets
+		// that are counted there. Without IPv6 it cannot say anything.
+		if err := netlink.LinkSetIP6AddrGenMode(ifb, noAddresses); err != nil &&
+			!errors.Is(err, unix.EAFNOSUPPORT) && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("device %s: %w", name, err)
+		}
 		if err := netlink.LinkSetUp(ifb); err != nil {
 			return fmt.Errorf("switch device %s on: %w", name, err)
 		}
@@ -67,7 +76,7 @@ func (s Spec) fill() (changed bool, err error) {
 }
 
 // dug says whether the sink of the n-th device is there and works.
-func (s Spec) dug(n int) (is bool, seen queueStats, err error) {
+func (s Spec) dug(r *route, n int) (is bool, seen queueStats, err error) {
 	index, err := indexOf(s.sink(n))
 	if errors.Is(err, errNoDevice) {
 		return false, seen, nil
@@ -75,5 +84,5 @@ func (s Spec) dug(n int) (is bool, seen queueStats, err error) {
 	if err != nil {
 		return false, seen, err
 	}
-	return s.stands(index, sinkRoot, netlink.HANDLE_ROOT)
+	return s.stands(r, index, sinkRoot, netlink.HANDLE_ROOT)
 }

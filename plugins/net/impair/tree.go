@@ -4,11 +4,15 @@ package impair
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,42 +45,63 @@ func (s Spec) kept() uint32  { return keepBase | s.number() }
 // ours says whether a discipline at a root is one of ours.
 func (q Qdisc) ours() bool { return q.Kind == "htb" && q.Handle&0xf000_0000 == rootBase }
 
-// unlimited is the rate of the tree's classes, in bits a second.
-const unlimited = 400e9
+// unlimited is the rate of the tree's classes, in bytes a second.
+const unlimited = 50e9
+
+// trunk is the root of a tree, see tc-htb(8).
+func (s Spec) trunk() Qdisc {
+	// struct tc_htb_glob: version, r2q, number of the class for the rest, and two that
+	// the kernel ignores.
+	words := []uint32{3, 10, s.rest() & 0xffff, 0, 0}
+	return Qdisc{Kind: "htb", Handle: s.root(), Options: attribute(nl.TCA_HTB_INIT, words...).Serialize()}
+}
+
+// branch makes a class that slows nothing down.
+func (s Spec) branch(r *route, index int, class uint32) error {
+	const ethernet = 1 // as in Rate.qdisc
+	burst := ticks(time.Millisecond)
+	// struct tc_htb_opt: rate and ceiling (tc_ratespec), buffers of both in ticks, quantum,
+	// level and priority.
+	const wide = math.MaxUint32 // the attributes of 64 bits count
+	words := []uint32{ethernet << 8, 0, wide, ethernet << 8, 0, wide, burst, burst, 1 << 18, 0, 0}
+	options := nl.NewRtAttr(nl.TCA_OPTIONS, nil)
+	options.AddChild(attribute(nl.TCA_HTB_PARMS, words...))
+	bytes := binary.NativeEndian.AppendUint64(nil, unlimited)
+	options.AddChild(nl.NewRtAttr(nl.TCA_HTB_RATE64, bytes))
+	options.AddChild(nl.NewRtAttr(nl.TCA_HTB_CEIL64, bytes))
+	return r.change(unix.RTM_NEWTCLASS, addNew, nl.TcMsg{Ifindex: int32(index), Handle: class, Parent: s.root()},
+		nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated("htb")), options)
+}
 
 // plant puts the tree at a device.
-func (s Spec) plant(d Device) error {
+func (s Spec) plant(r *route, d Device) error {
 	index, err := indexOf(d.Name)
 	if err != nil {
 		return err
 	}
 	// Whoever has changed the device since Prepare must not find that undone.
-	switch now, err := rootOf(index); {
+	switch now, err := r.rootOf(index); {
 	case err != nil:
 		return fmt.Errorf("interface %s: %w", d.Name, err)
 	case !same(now, d.Root):
 		return fmt.Errorf("interface %s: its queueing discipline was changed since the plan was made: nothing was done", d.Name)
 	}
-	root := netlink.NewHtb(netlink.QdiscAttrs{LinkIndex: index, Handle: s.root(), Parent: netlink.HANDLE_ROOT})
-	root.Defcls = 1
-	if err := netlink.QdiscReplace(root); err != nil {
-		return fmt.Errorf("interface %s: %w", d.Name, Qdisc{Kind: "htb"}.explain(err))
+	if err := r.put(s.trunk(), index, netlink.HANDLE_ROOT, replace); err != nil {
+		return fmt.Errorf("interface %s: %w", d.Name, err)
 	}
 	for _, class := range []uint32{s.rest(), s.class()} {
-		attrs := netlink.ClassAttrs{LinkIndex: index, Parent: s.root(), Handle: class}
-		c := netlink.NewHtbClass(attrs, netlink.HtbClassAttrs{Rate: unlimited, Ceil: unlimited, Quantum: 1 << 18})
-		if err := netlink.ClassAdd(c); err != nil {
+		if err := s.branch(r, index, class); err != nil {
 			return fmt.Errorf("interface %s: add a class: %w", d.Name, err)
 		}
 	}
 	if d.Root != nil {
 		kept := *d.Root
 		kept.Handle = s.kept()
-		if err := kept.put(index, s.rest(), addNew); err != nil {
+		if err := r.put(kept, index, s.rest(), addNew); err != nil {
 			return fmt.Errorf("interface %s: keep what it had: %w", d.Name, err)
 		}
 	}
-	if err := s.effect(s.leaf()).put(index, s.class(), addNew); err != nil {
+	if err := r.put(s.effect(s.leaf()), index, s.class(), addNew); err != nil {
 		return fmt.Errorf("interface %s: %w", d.Name, err)
 	}
 	return nil
@@ -91,7 +116,7 @@ func (s Spec) effect(handle uint32) Qdisc {
 }
 
 // fell takes the tree away from a device, if it is there, and puts back what was.
-func (s Spec) fell(d Device) (changed bool, err error) {
+func (s Spec) fell(r *route, d Device) (changed bool, err error) {
 	index, err := indexOf(d.Name)
 	if errors.Is(err, errNoDevice) {
 		return false, nil // and with it all that was at it
@@ -99,7 +124,7 @@ func (s Spec) fell(d Device) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	now, err := rootOf(index)
+	now, err := r.rootOf(index)
 	if err != nil {
 		return false, fmt.Errorf("interface %s: %w", d.Name, err)
 	}
@@ -108,15 +133,13 @@ func (s Spec) fell(d Device) (changed bool, err error) {
 	}
 	if d.Root == nil {
 		// Without a root of anybody's, the kernel puts its own there again.
-		if err := netlink.QdiscDel(&netlink.GenericQdisc{
-			QdiscAttrs: netlink.QdiscAttrs{LinkIndex: index, Handle: s.root(), Parent: netlink.HANDLE_ROOT}, QdiscType: "htb",
-		}); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
+		if err := r.change(unix.RTM_DELQDISC, 0, nl.TcMsg{Ifindex: int32(index), Handle: s.root(), Parent: netlink.HANDLE_ROOT}); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 			return false, fmt.Errorf("interface %s: take the queueing discipline away: %w", d.Name, err)
 		}
-	} else if err := d.Root.put(index, netlink.HANDLE_ROOT, replace); err != nil {
+	} else if err := r.put(*d.Root, index, netlink.HANDLE_ROOT, replace); err != nil {
 		return false, fmt.Errorf("interface %s: put back: %w", d.Name, err)
 	}
-	now, err = rootOf(index)
+	now, err = r.rootOf(index)
 	switch {
 	case err != nil:
 		return true, fmt.Errorf("interface %s: %w", d.Name, err)
@@ -129,7 +152,7 @@ func (s Spec) fell(d Device) (changed bool, err error) {
 }
 
 // standing says whether the tree is at a device, and what its leaf has seen.
-func (s Spec) standing(d Device) (is bool, seen queueStats, err error) {
+func (s Spec) standing(r *route, d Device) (is bool, seen queueStats, err error) {
 	index, err := indexOf(d.Name)
 	if errors.Is(err, errNoDevice) {
 		return false, seen, nil
@@ -137,12 +160,12 @@ func (s Spec) standing(d Device) (is bool, seen queueStats, err error) {
 	if err != nil {
 		return false, seen, err
 	}
-	return s.stands(index, s.root(), s.class())
+	return s.stands(r, index, s.root(), s.class())
 }
 
 // stands looks for a leaf of ours below a parent, at a device whose root is ours.
-func (s Spec) stands(index int, root, parent uint32) (is bool, seen queueStats, err error) {
-	all, err := qdiscs(index)
+func (s Spec) stands(r *route, index int, root, parent uint32) (is bool, seen queueStats, err error) {
+	all, err := r.qdiscs(index)
 	if err != nil {
 		return false, seen, err
 	}

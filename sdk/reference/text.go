@@ -1,0 +1,96 @@
+package reference
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/faultline-go/faultline/sdk/schema"
+)
+
+// List writes what a plugin offers, a line a type.
+func List(out io.Writer, d *schema.Description) error {
+	fmt.Fprintf(out, "plugin %s %s\n  %s\n\n", d.Name, d.Version, d.Doc)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, name := range Names(d) {
+		for _, x := range Types(d, name) {
+			doc, _, _ := strings.Cut(x.Doc, ". ")
+			fmt.Fprintf(w, "%s\t%s\t%s\n", x.Kind, name, doc)
+		}
+	}
+	return w.Flush()
+}
+
+// Text writes the type for a terminal.
+func (t Type) Text(w io.Writer) {
+	fmt.Fprintf(w, "%s %q\n  %s\n", t.Kind, t.Type, t.Doc)
+	for _, f := range t.Facts {
+		fmt.Fprintf(w, "  It %s.\n", f)
+	}
+	title := "Arguments"
+	if t.Kind == "target" {
+		title = "Arguments of match"
+	}
+	if len(t.Body.Attributes)+len(t.Body.Blocks) > 0 {
+		fmt.Fprintf(w, "\n%s:\n", title)
+		writeBody(w, t.Body, "  ")
+	}
+	if len(t.Meta) > 0 {
+		fmt.Fprintf(w, "\nThe engine's own arguments: %s\n", strings.Join(t.Meta, ", "))
+	}
+	switch t.Kind {
+	case "probe":
+		fmt.Fprintf(w, "\nA sample has:\n")
+		writeResults(w, "sample.", t.Results)
+	case "target":
+		fmt.Fprintf(w, "\nA candidate has:\n")
+		writeResults(w, "candidate.", t.Results)
+	}
+}
+
+func writeBody(w io.Writer, b schema.Body, indent string) {
+	for _, a := range b.Attributes {
+		fmt.Fprintf(w, "%s%s (%s%s)\n", indent, a.Name, a.Type, terms(a))
+		if a.Doc != "" {
+			fmt.Fprintf(w, "%s    %s\n", indent, a.Doc)
+		}
+	}
+	for _, k := range b.Blocks {
+		fmt.Fprintf(w, "%s%s { … } (block, %s)\n", indent, k.Name, times(k))
+		if k.Doc != "" {
+			fmt.Fprintf(w, "%s    %s\n", indent, k.Doc)
+		}
+		writeBody(w, k.Body, indent+"    ")
+	}
+}
+
+// terms says what else holds for an argument.
+func terms(a schema.Attribute) string {
+	var out string
+	if a.Required {
+		out += ", required"
+	}
+	if a.Default != nil && a.Default != "" {
+		out += fmt.Sprintf(", default %v", a.Default)
+	}
+	if len(a.Enum) > 0 {
+		out += ", one of " + strings.Join(a.Enum, " ")
+	}
+	if a.Min != nil {
+		out += fmt.Sprintf(", at least %g", *a.Min)
+	}
+	if a.Max != nil {
+		out += fmt.Sprintf(", at most %g", *a.Max)
+	}
+	if a.Sensitive {
+		out += ", sensitive"
+	}
+	return out
+}
+
+func writeResults(w io.Writer, prefix string, all []schema.Attribute) {
+	for _, a := range all {
+		fmt.Fprintf(w, "  %s%s (%s)  %s\n", prefix, a.Name, a.Type, a.Doc)
+	}
+}
