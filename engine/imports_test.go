@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"engine/judge":       {"engine/journal"},
 	"engine/report":      {"engine/conformance", "engine/judge", "engine/journal", "engine/readiness"},
 	"engine/history":     {"engine/judge", "engine/journal"},
+	"engine/coverage":    {"engine/scenario", "engine/history", "engine/report", "sdk/schema"},
 	"engine/host":        {"sdk/schema", "sdk/wire"},
 	"engine/recover":     {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
 	"engine/selftest":    {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},

@@ -62,7 +62,7 @@ promise is kept, and with 1 when one is broken.`,
 				return readErr
 			}
 			if len(all) == 0 {
-				return fmt.Errorf("the kit did not come to any promise: %w: %s", err, firstLine(complaints.String()))
+				return fmt.Errorf("the kit did not come to any promise: %s", firstLine(complaints.String()+out.String()))
 			}
 			if format == "json" {
 				err = writeJSON(c, all)

@@ -102,7 +102,7 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	root.AddCommand(
 		newNew(g), newCatalog(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
 		newRun(g), newAnswer(g), newNote(g), newMark(g), newHalt(g),
-		newReport(g), newHistory(g), newCompare(g), newSchema(g),
+		newReport(g), newHistory(g), newCompare(g), newCoverage(g), newSchema(g),
 		newRecover(g), newScan(g), newSelftest(g), newSelftestTarget(),
 		newPlugin(g), newDocs(g), newDemo(g), newVersion(),
 	)

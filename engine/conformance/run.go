@@ -113,4 +113,3 @@ func AllKept(all []Promise) bool {
 	}
 	return len(all) > 0
 }
-

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -283,8 +284,8 @@ func sameFaults(b, a *Experiment) (same bool, notes []string) {
 			if fa.Name != fb.Name {
 				continue
 			}
-			if fa.Type != fb.Type || string(fa.Config) != string(fb.Config) {
-				differs("%s is configured in another way", fa.Name)
+			if keys := otherSettings(fb.Config, fa.Config); fa.Type != fb.Type || len(keys) > 0 {
+				differs("%s is configured in another way (%s)", fa.Name, orElse(strings.Join(keys, ", "), "its type"))
 			}
 			if fa.Planned != fb.Planned {
 				differs("%s was to last %s, and was %s before", fa.Name, seconds(time.Duration(fa.Planned*float64(time.Second))), seconds(time.Duration(fb.Planned*float64(time.Second))))
@@ -303,6 +304,28 @@ func sameFaults(b, a *Experiment) (same bool, notes []string) {
 		}
 	}
 	return same, notes
+}
+
+// otherSettings names the arguments of a fault that differ.
+func otherSettings(before, after json.RawMessage) []string {
+	was, is := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	for raw, into := range map[*json.RawMessage]*map[string]json.RawMessage{&before: &was, &after: &is} {
+		if len(*raw) > 0 && json.Unmarshal(*raw, into) != nil {
+			return []string{"it cannot be read"}
+		}
+	}
+	var keys []string
+	for k := range is {
+		if string(was[k]) != string(is[k]) {
+			keys = append(keys, k)
+		}
+		delete(was, k)
+	}
+	for k := range was {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func faultNames(e *Experiment) []string {

@@ -196,7 +196,11 @@ func experimentView(r *judge.Result, i, bins int) experimentPart {
 			p.Also = append(p.Also, together("Also "+word(reason.Verdict)+": "+reason.Text+"."))
 		}
 	}
-	for _, t := range []table{objectiveTable(r, e), faultTable(r, e), gridTable(timesGrid(e)), gridTable(latencyGrid(e))} {
+	tables := []table{objectiveTable(r, e), faultTable(r, e), gridTable(timesGrid(e))}
+	for _, g := range latencyGrids(e) {
+		tables = append(tables, gridTable(g))
+	}
+	for _, t := range tables {
 		if !t.Empty() {
 			p.Tables = append(p.Tables, t)
 		}

@@ -68,7 +68,7 @@ func markdownExperiment(b *strings.Builder, e *judge.Experiment) {
 	for _, x := range e.Prompts {
 		items = append(items, "prompt "+x.Name+": "+promptText(x))
 	}
-	for _, g := range []grid{objectivesGrid(e), faultsGrid(e), timesGrid(e), latencyGrid(e)} {
+	for _, g := range append([]grid{objectivesGrid(e), faultsGrid(e), timesGrid(e)}, latencyGrids(e)...) {
 		markdownGrid(b, g)
 	}
 	if len(items) > 0 {

@@ -47,6 +47,17 @@ func badShare(v float64) string {
 // sharePercent writes a share as per cent, rounded to the nearest.
 func sharePercent(v float64) string { return percent(math.Round(v*1e5) / 1e3) }
 
+// roughly writes a share as per cent with two digits, for sentences; never as 100 % what
+// is not, and never as nothing what is something.
+func roughly(v float64) string {
+	p := v * 100
+	if p <= 0 || p >= 99 {
+		return goodShare(v)
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(p))-1)
+	return percent(math.Round(p/unit) * unit)
+}
+
 func percent(p float64) string {
 	s := strconv.FormatFloat(p, 'f', 6, 64)
 	return strings.TrimRight(strings.TrimRight(s, "0"), ".") + " %"

@@ -42,7 +42,7 @@ func objective(p journal.Phase, v judge.Verdict, judged bool, bad, n int, target
 
 func killed(name string) judge.Fault {
 	return judge.Fault{ID: "f1", Name: "docker_kill.web", Type: "docker_kill", Plugin: "docker", State: judge.FaultReverted, Bites: true,
-		Injected: at(10), Reverted: at(30), Active: 20, Cause: "duration", Targets: []judge.FaultTarget{{ID: "c1", Name: name, Kind: "docker_container",
+		TargetBlock: "docker_container.web", Discovered: 3, Injected: at(10), Reverted: at(30), Active: 20, Cause: "duration", Targets: []judge.FaultTarget{{ID: "c1", Name: name, Kind: "docker_container",
 			Injected: at(10), Bites: true, Effect: "exited with 137", Outcome: journal.Reverted, By: "engine", Proof: "running", Reverted: at(30)}}}
 }
 
@@ -78,10 +78,11 @@ func broken() judge.Experiment {
 	during := objective(journal.During, judge.Broken, true, 402, 1204, 0.95, 0)
 	during.BadHigh, during.BadLow, during.E, during.StoppedBy = nil, nil, ptr(1e9), true
 	slow := objective(journal.During, judge.Inconclusive, true, 12, 1204, 0.99, 0.0312)
-	slow.Objective, slow.Missing, slow.D, slow.DAssumed, slow.Note = "checkout.fast_enough_for_people_on_a_train", 7, 4.2, false, "the phase was cut short"
+	slow.Objective, slow.BadLow, slow.Missing, slow.D, slow.DAssumed, slow.Note = "checkout.fast_enough_for_people_on_a_train", ptr(0.00411), 7, 4.2, false, "the phase was cut short"
 	e.Objectives = []judge.ObjectiveResult{objective(journal.Baseline, judge.Held, false, 3, 1000, 0.99, 0.0077), during, slow}
 	e.Lost = []judge.Loss{{Probe: "http.checkout", Sent: 1204, Failed: 402, Missing: 7}, {Probe: "tcp.store", Sent: 20, Failed: 3}}
 	second := killed("store")
+	second.TargetBlock, second.Discovered = "docker_container.store", 1
 	second.Name, second.Type, second.State = "docker_pause.store", "docker_pause", judge.FaultResidue
 	second.Targets[0].Residue, second.Targets[0].Outcome, second.Targets[0].Error = true, journal.RevertFailed, "no such container"
 	second.Targets[0].Effect, second.Targets[0].Measures = "paused", map[string]float64{"processes": 4, "answered_after_s": 1.23456}
@@ -380,19 +381,19 @@ func TestSentences(t *testing.T) {
 		e    judge.Experiment
 		want string
 	}{
-		{"held", held(), "Checkout survived the loss of web1: 1 of 3,204 requests failed; steady state held (95 % bound 0.25 %)."},
+		{"held", held(), "Checkout survived the loss of 1 of 3 web containers: 1 of 3,204 requests failed; steady state held, 95 % bound 0.25 %."},
 		{"one request", with(held(), func(e *judge.Experiment) { e.Lost = []judge.Loss{{Probe: "http.checkout", Sent: 1}} }),
-			"Checkout survived the loss of web1: 0 of 1 request failed; steady state held (95 % bound 0.25 %)."},
-		{"check", with(held(), func(e *judge.Experiment) { e.Check, e.Faults = true, nil }), "Checkout is steady: 1 of 3,204 requests failed; steady state held (95 % bound 0.25 %)."},
+			"Checkout survived the loss of 1 of 3 web containers: 0 of 1 request failed; steady state held, 95 % bound 0.25 %."},
+		{"check", with(held(), func(e *judge.Experiment) { e.Check, e.Faults = true, nil }), "Checkout is steady: 1 of 3,204 requests failed; steady state held, 95 % bound 0.25 %."},
 		{"recovered", with(held(), func(e *judge.Experiment) {
 			e.Expect, e.Times.Broke, e.Times.ToRecover = journal.Recover, instant(10, 11, "x"), judge.Span{Known: true, Min: 1, Max: 1.24}
-		}), "Checkout recovered from the loss of web1 within 1.24 s: 1 of 3,204 requests failed; steady state held afterwards (95 % bound 0.25 %)."},
-		{"nothing sent", with(held(), func(e *judge.Experiment) { e.Lost, e.Objectives = nil, nil }), "The system survived the loss of web1: steady state held."},
-		{"broken", broken(), "Checkout did not withstand the loss of web1 and web2 and a pause of store: 402 of 1,204 requests failed; checkout.available missed its target while the fault was on with 33.389 % bad, allowed 5 %; the fault was ended early to spare the rest. Not everything could be put back."},
+		}), "Checkout recovered from the loss of 1 of 3 web containers within 1.24 s: 1 of 3,204 requests failed; steady state held afterwards, 95 % bound 0.25 %."},
+		{"nothing sent", with(held(), func(e *judge.Experiment) { e.Lost, e.Objectives = nil, nil }), "The system survived the loss of 1 of 3 web containers: steady state held."},
+		{"broken", broken(), "Checkout did not withstand the loss of 2 of 3 web containers and a pause of store: 402 of 1,204 requests failed; checkout.available missed its target while the fault was on with 33 % bad, allowed 5 %; the fault was ended early to spare the rest. Not everything could be put back."},
 		{"not recovered", with(broken(), func(e *judge.Experiment) {
 			e.Expect, e.EarlyStop, e.Residue = journal.Recover, nil, false
 			e.Reasons = []judge.Reason{{Verdict: judge.Broken, Text: "checkout.available was not steady again within 30 s", Objective: "checkout.available", Phase: journal.After}}
-		}), "Checkout did not recover from the loss of web1 and web2 and a pause of store: 402 of 1,204 requests failed; checkout.available was not steady again within 30 s."},
+		}), "Checkout did not recover from the loss of 2 of 3 web containers and a pause of store: 402 of 1,204 requests failed; checkout.available was not steady again within 30 s."},
 		{"open", open("x", judge.Inconclusive, "needs 299 good samples, had 120"), "It is open whether checkout survives the fault: needs 299 good samples, had 120."},
 		{"not exercised", with(held(), func(e *judge.Experiment) {
 			e.Verdict, e.Reasons = judge.NotExercised, []judge.Reason{{Verdict: judge.NotExercised, Text: "docker_kill.web had no measured effect"}}
@@ -410,12 +411,38 @@ func TestSentences(t *testing.T) {
 	}
 }
 
+func TestWhomAFaultHit(t *testing.T) {
+	of := func(block, kind string, discovered int, names ...string) judge.Fault {
+		f := judge.Fault{Type: "docker_kill", TargetBlock: block, Discovered: discovered}
+		for _, n := range names {
+			f.Targets = append(f.Targets, judge.FaultTarget{Name: n, Kind: kind, Gone: n == "gone"})
+		}
+		return f
+	}
+	for want, f := range map[string]judge.Fault{
+		"1 of 3 web containers":    of("docker_container.web", "docker_container", 3, "web1"),
+		"2 of 1,204 web processes": of("process.web", "process", 1204, "a (pid 1)", "b (pid 2)", "gone"),
+		"all 3 web containers":     of("docker_container.web", "docker_container", 3, "a", "b", "c"),
+		"web1":                     of("process.web", "process", 1, "web1 (pid 4)"),
+		"1 of 3 containers":        of("monkey.docker_container.instances", "docker_container", 3, "web1"),
+		"web1, web2 and web3":      of("", "docker_container", 0, "web1", "web2", "web3"),
+		"4 targets":                of("", "docker_container", 0, "a", "b", "c", "d"),
+		"lamp1 and lamp2":          of("lamp.street", "lamp", 9, "lamp1", "lamp2"),
+		"":                         of("docker_container.web", "docker_container", 3, "gone"),
+	} {
+		if got := hit(f); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	for _, tc := range []struct{ got, want string }{
 		{number(0), "0"}, {number(999), "999"}, {number(1204), "1,204"}, {number(-1234567), "-1,234,567"},
 		{counted(1, "request"), "1 request"}, {counted(0, "request"), "0 requests"}, {counted(2000, "thing"), "2,000 things"},
 		{goodShare(1), "100 %"}, {goodShare(0.999999), "99.999 %"}, {goodShare(0.95), "95 %"}, {goodShare(0.6666666), "66.666 %"},
 		{badShare(0), "0 %"}, {badShare(0.00249), "0.25 %"}, {badShare(0.0015), "0.15 %"}, {badShare(0.00000231), "0.00024 %"}, {badShare(1), "100 %"}, {badShare(0.999), "100 %"},
+		{roughly(0.17391), "17 %"}, {roughly(0.995), "99.5 %"}, {roughly(0), "0 %"}, {roughly(0.000321), "0.032 %"}, {roughly(1), "100 %"},
 		{sharePercent(0.01), "1 %"}, {sharePercent(1 - 0.999), "0.1 %"},
 		{length(0), "0 s"}, {length(0.0001), "< 1 ms"}, {length(0.1504), "150 ms"}, {length(1.2345), "1.23 s"}, {length(20), "20 s"}, {length(59.96), "1 min"},
 		{length(125), "2 min 5 s"}, {length(3600), "1 h"}, {length(3790), "1 h 3 min"}, {length(90000), "1 d 1 h"}, {length(-3), "-3 s"},
@@ -440,4 +467,20 @@ func FuzzWrap(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestCoverage(t *testing.T) {
+	c := &Coverage{Format: CoverageFormat, Scenarios: 2, Rows: []CoverageRow{
+		{Group: "docker_container.web", Environment: "staging", Fault: "docker_kill", Experiments: []string{"checkout/lose-one-web", "checkout/lose-two-web-containers-and-pause-the-store"}, Runs: 12, LastTried: &day, Verdict: judge.Held, LastHeld: &day, DaysSinceHeld: ptr(0.5)},
+		{Group: "docker_container.web", Environment: "staging", Fault: "net_delay", Experiments: []string{"checkout/slow"}},
+		{Group: "process.web", Fault: "process_kill", Experiments: []string{"small/lose-one"}, Runs: 1, LastTried: &day, Verdict: judge.Broken, LastHeld: &day, DaysSinceHeld: ptr(40)},
+	}, Groups: []CoverageGroup{
+		{Group: "docker_container.web", Environment: "staging", Kind: "docker_container", Untried: []string{"docker_pause", "docker_stop", "host_cpu", "proxy_a", "proxy_b", "proxy_c", "proxy_d"}},
+		{Group: "process.web", Kind: "process", Untried: []string{}},
+	}, Unread: []Unread{{Path: "days/new.hcl", Error: "days/new.hcl:3: no such attribute"}}}
+	got := write(t, func(w io.Writer) error { return WriteCoverage(w, c, Options{}) })
+	golden(t, "coverage", got)
+	fits(t, got, 80)
+	golden(t, "coverage-markdown", write(t, func(w io.Writer) error { return CoverageMarkdown(w, c) }))
+	golden(t, "coverage-json", write(t, func(w io.Writer) error { return CoverageJSON(w, c) }))
 }

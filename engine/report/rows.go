@@ -23,7 +23,8 @@ func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
 
 // objectivesGrid has every objective in every phase.
 func objectivesGrid(e *judge.Experiment) grid {
-	g := grid{title: "Objectives", head: []string{"Objective", "Phase", "Verdict", "Good", "Target", "Bad/all", "Bound"}, right: []int{3, 4, 5, 6}}
+	state := commonPrefix(e)
+	g := grid{title: objectivesTitle(state) + ", with 95 % bounds of the bad share", head: []string{"Objective", "Phase", "Verdict", "Good", "Target", "Bad/all", "Bad share"}, right: []int{3, 4, 5, 6}}
 	for _, o := range e.Objectives {
 		good, of, bound := "–", "no samples", "–"
 		if o.Share != nil {
@@ -31,11 +32,46 @@ func objectivesGrid(e *judge.Experiment) grid {
 			of = number(o.Bad) + "/" + number(o.N)
 		}
 		if o.BadHigh != nil && !o.Point {
-			bound = "≤ " + badShare(*o.BadHigh)
+			bound = boundText(o)
 		}
-		g.add(o.Objective, string(o.Phase), objectiveWord(o), good, sharePercent(o.Target), of, bound)
+		g.add(strings.TrimPrefix(o.Objective, state), string(o.Phase), objectiveWord(o), good, sharePercent(o.Target), of, bound)
 	}
 	return g
+}
+
+func objectivesTitle(of string) string {
+	if of == "" {
+		return "Objectives"
+	}
+	return "Objectives of " + strings.TrimSuffix(of, ".")
+}
+
+// commonPrefix is the steady state that all objectives are of, with its dot; empty when
+// there are several.
+func commonPrefix(e *judge.Experiment) string {
+	of := ""
+	for i, o := range e.Objectives {
+		state, _, ok := strings.Cut(o.Objective, ".")
+		if !ok || i > 0 && state+"." != of {
+			return ""
+		}
+		of = state + "."
+	}
+	return of
+}
+
+// boundText is a bad share as an interval, each end with 95 % confidence. Without a bad
+// sample there is an upper end only.
+func boundText(o judge.ObjectiveResult) string {
+	high := badShare(*o.BadHigh)
+	if o.BadLow == nil || *o.BadLow <= 0 {
+		return "≤ " + high
+	}
+	low, _ := strings.CutSuffix(goodShare(*o.BadLow), " %") // rounded down
+	if low == "0" {
+		return "≤ " + high
+	}
+	return low + "–" + high
 }
 
 // objectiveWord is the word for an objective in a phase. The baseline is a gate,
@@ -62,7 +98,7 @@ func notes(e *judge.Experiment) []string {
 		}
 	}
 	for _, o := range e.Objectives {
-		if o.Judged && o.Note != "" && !o.StoppedBy {
+		if o.Judged && o.Note != "" && !o.StoppedBy && !said(e, o) {
 			say(o, "%s", o.Note)
 		}
 		if o.Missing > 0 {
@@ -81,24 +117,38 @@ func notes(e *judge.Experiment) []string {
 	return out
 }
 
-// latencyGrid has the quantiles of successful samples, in milliseconds.
-func latencyGrid(e *judge.Experiment) grid {
-	g := grid{title: "Latency of what succeeded, in ms, with 95 % intervals", head: []string{"Probe", "Phase", "Samples"}, right: []int{2, 3, 4, 5}}
-	for _, q := range judge.Quantiles {
-		g.head = append(g.head, fmt.Sprintf("p%g", q*100))
-	}
+// said says whether a reason tells already what there is to know of an objective.
+func said(e *judge.Experiment, o judge.ObjectiveResult) bool {
+	return slices.ContainsFunc(e.Reasons, func(r judge.Reason) bool { return r.Objective == o.Objective && r.Phase == o.Phase })
+}
+
+// latencyGrids have the quantiles of successful samples, in milliseconds: a table for each
+// probe, so that its name needs no column.
+func latencyGrids(e *judge.Experiment) []grid {
+	var out []grid
+	at := make(map[string]int)
 	for _, l := range e.Latencies {
-		cells := []string{l.Probe, string(l.Phase), number(l.N)}
+		i, known := at[l.Probe]
+		if !known {
+			i = len(out)
+			at[l.Probe] = i
+			g := grid{title: "Latency of " + l.Probe + " in ms, of what succeeded, with 95 % intervals", head: []string{"Phase", "Samples"}, right: []int{1, 2, 3, 4}}
+			for _, q := range judge.Quantiles {
+				g.head = append(g.head, fmt.Sprintf("p%g", q*100))
+			}
+			out = append(out, g)
+		}
+		cells := []string{string(l.Phase), number(l.N)}
 		for _, q := range l.Quantiles {
 			if !q.Defined {
-				cells = append(cells, fmt.Sprintf("needs %s", number(q.Needs)))
+				cells = append(cells, fmt.Sprintf("needs %s samples", number(q.Needs)))
 				continue
 			}
 			cells = append(cells, fmt.Sprintf("%s (%s–%s)", millis(q.Value), millis(q.Low), millis(q.High)))
 		}
-		g.rows = append(g.rows, cells)
+		out[i].rows = append(out[i].rows, cells)
 	}
-	return g
+	return out
 }
 
 // faultsGrid has every target of every fault.
@@ -157,14 +207,45 @@ func putBack(f judge.Fault, t judge.FaultTarget) string {
 	case t.Ended != nil || t.By == "target":
 		return "came back by itself"
 	}
-	s := strings.ReplaceAll(string(t.Outcome), "_", " ")
-	if t.By != "" {
-		s += " by " + t.By
+	s := "was no longer there"
+	switch t.Outcome {
+	case journal.Reverted:
+		s = "yes"
+	case journal.ForeignChange:
+		s = "left, changed by others"
 	}
+	if t.By != "" {
+		s += ", by " + t.By
+	}
+	s = strings.TrimPrefix(s, "yes, ")
 	if c := cause(f.Cause); c != "" {
 		s += ", " + c
 	}
 	return s
+}
+
+// maxProofs is how many proofs are listed for an experiment.
+const maxProofs = 5
+
+// proofs are what was looked at to be sure that something was put back.
+func proofs(e *judge.Experiment) []string {
+	var out []string
+	more := 0
+	for _, f := range e.Faults {
+		for _, t := range f.Targets {
+			switch {
+			case t.Proof == "" || t.Residue:
+			case len(out) == maxProofs:
+				more++
+			default:
+				out = append(out, fmt.Sprintf("after %s at %s: %s", f.Name, t.Name, t.Proof))
+			}
+		}
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("and %s more were put back", number(more)))
+	}
+	return out
 }
 
 // cause says why a fault was ended, where that is worth saying.
@@ -203,8 +284,11 @@ func timesGrid(e *judge.Experiment) grid {
 	if t.Broke.Seen {
 		moment("steady state first broken", t.Broke)
 	}
-	if t.Broke.Seen || t.Detected.Seen {
+	switch {
+	case t.Detected.Seen:
 		moment("detected", t.Detected)
+	case t.Broke.Seen:
+		g.add("detected", "not marked", "")
 	}
 	if t.Mitigated.Seen {
 		moment("mitigated", t.Mitigated)

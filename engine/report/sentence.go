@@ -76,7 +76,7 @@ func Sentence(e *judge.Experiment) string {
 func heldSentence(e *judge.Experiment) string {
 	bound := ""
 	if b, ok := worstBound(e); ok {
-		bound = fmt.Sprintf(" (95 %% bound %s)", badShare(b))
+		bound = fmt.Sprintf(", 95 %% bound %s", badShare(b))
 	}
 	switch {
 	case e.Check:
@@ -126,7 +126,7 @@ func brokenWhy(e *judge.Experiment) string {
 		case o.Phase == journal.After:
 			where = " after the fault"
 		}
-		bad := sharePercent(float64(o.Bad) / float64(o.N))
+		bad := roughly(float64(o.Bad) / float64(o.N))
 		return fmt.Sprintf("%s missed its target%s with %s bad, allowed %s", o.Objective, where, bad, sharePercent(1-o.Target))
 	}
 	return why(e)
@@ -183,16 +183,7 @@ var nouns = []struct{ suffix, noun string }{
 func faults(e *judge.Experiment) string {
 	var parts []string
 	for _, f := range e.Faults {
-		var names []string
-		for _, t := range f.Targets {
-			if !t.Gone {
-				names = append(names, t.Name)
-			}
-		}
-		whom := list(names)
-		if len(names) > 3 {
-			whom = counted(len(names), "target")
-		}
+		whom := hit(f)
 		what := f.Type + " at"
 		for _, n := range nouns {
 			if strings.HasSuffix(f.Type, n.suffix) {
@@ -214,6 +205,52 @@ func faults(e *judge.Experiment) string {
 		return counted(len(parts), "fault")
 	}
 	return list(parts)
+}
+
+// hit says whom a fault was injected into: by name, or as a part of the group that they
+// were picked from, "1 of 3 web containers".
+func hit(f judge.Fault) string {
+	var names []string
+	kind := ""
+	for _, t := range f.Targets {
+		if !t.Gone {
+			name, _, _ := strings.Cut(t.Name, " (pid ") // which process it was is in the tables
+			names, kind = append(names, name), t.Kind
+		}
+	}
+	group := groupNoun(f.TargetBlock, kind)
+	switch {
+	case len(names) == 0:
+		return ""
+	case group != "" && f.Discovered > len(names):
+		return fmt.Sprintf("%s of %s %s", number(len(names)), number(f.Discovered), group)
+	case group != "" && len(names) > 1:
+		return fmt.Sprintf("all %s %s", number(len(names)), group)
+	case len(names) > 3:
+		return counted(len(names), "target")
+	}
+	return list(names)
+}
+
+// kinds are the nouns for several of a kind of targets. Of a kind that is not here the
+// names are given.
+var kinds = map[string]string{
+	"docker_container": "containers", "docker_compose_service": "services", "docker_network": "networks", "process": "processes",
+	"host": "hosts", "net_interface": "interfaces", "proxy_listener": "listeners",
+}
+
+// groupNoun is what a target block is in a sentence: "web containers". The name of one
+// that comes from a source says nothing to whoever uses that.
+func groupNoun(block, kind string) string {
+	parts := strings.Split(block, ".")
+	noun := kinds[kind]
+	if noun == "" || len(parts) < 2 {
+		return ""
+	}
+	if len(parts) > 2 {
+		return noun
+	}
+	return parts[1] + " " + noun
 }
 
 // losses says how much of what was sent has failed, for the probe that lost most:

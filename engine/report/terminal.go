@@ -59,7 +59,11 @@ func Terminal(w io.Writer, r *judge.Result, o Options) error {
 }
 
 func runLine(r *judge.Result) string {
-	s := fmt.Sprintf("Run %s, started %s, took %s, seed %d.", r.Run.ID, clock(r.Run.Started), length(r.Run.Duration), r.Run.Seed)
+	where := ""
+	if e := r.Run.Scenario.Environment; e != "" {
+		where = " in " + e
+	}
+	s := fmt.Sprintf("Run %s%s, started %s, took %s, seed %d.", r.Run.ID, where, clock(r.Run.Started), length(r.Run.Duration), r.Run.Seed)
 	if r.Unfinished {
 		s += " It has not come to its end."
 	}
@@ -90,11 +94,16 @@ func (p *page) experiment(e *judge.Experiment) {
 		p.text("  · ", note)
 	}
 	p.grid(faultsGrid(e))
+	for _, proof := range proofs(e) {
+		p.text("  · ", proof)
+	}
 	if s := e.EarlyStop; s != nil {
 		p.item("ended early", s.Rule)
 	}
 	p.grid(timesGrid(e))
-	p.grid(latencyGrid(e))
+	for _, g := range latencyGrids(e) {
+		p.grid(g)
+	}
 	for _, a := range e.Actions {
 		p.item(a.Name, actionText(a))
 	}
@@ -194,7 +203,9 @@ func (p *page) grid(g grid) {
 		return
 	}
 	p.line("")
-	p.line("  " + p.bold(g.title))
+	for _, l := range wrap(g.title, p.o.width()-2) {
+		p.line("  " + p.bold(l))
+	}
 	for _, l := range drawTable(g, p.o.width()-2, p.cell) {
 		p.line("  " + l)
 	}

@@ -187,25 +187,37 @@ func (l *loader) loadFault(d *declared, i instance, plugin *schema.Description) 
 	return s
 }
 
+// Fits says whether a fault can work on a kind of target: whether it accepts one of its
+// interfaces, and is told what it needs to know of it.
+func Fits(fault *schema.Fault, target *schema.Target) bool {
+	return slices.ContainsFunc(fault.Accepts, func(a schema.Accept) bool {
+		return slices.Contains(target.Interfaces, a.Interface) && lacks(a, target) == ""
+	})
+}
+
+// lacks names an attribute that a fault needs and a target does not report.
+func lacks(a schema.Accept, target *schema.Target) string {
+	missing := ""
+	for _, name := range a.Attributes {
+		if !slices.ContainsFunc(candidateFields(target), func(x schema.Attribute) bool { return x.Name == name }) {
+			missing = name
+		}
+	}
+	return missing
+}
+
 // accepts checks that a fault can work on the kind of target it was given.
 func (l *loader) accepts(a *args, attr *hclsyntax.Attribute, kind *schema.Fault, t *Target) {
 	target := l.plugins[t.Plugin].description.Target(t.Type)
+	if Fits(kind, target) {
+		return
+	}
 	var interfaces, lacking []string
 	for _, accept := range kind.Accepts {
 		interfaces = append(interfaces, accept.Interface)
-		if !slices.Contains(target.Interfaces, accept.Interface) {
-			continue
+		if slices.Contains(target.Interfaces, accept.Interface) {
+			lacking = append(lacking, lacks(accept, target))
 		}
-		missing := ""
-		for _, name := range accept.Attributes {
-			if !slices.ContainsFunc(candidateFields(target), func(x schema.Attribute) bool { return x.Name == name }) {
-				missing = name
-			}
-		}
-		if missing == "" {
-			return
-		}
-		lacking = append(lacking, missing)
 	}
 	if len(lacking) > 0 {
 		a.error(attr.Expr.Range(), "Target does not fit", "The fault %q needs the attribute %s of its target, which a target %q does not report.", kind.Type, anyOf(lacking), target.Type)

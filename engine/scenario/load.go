@@ -38,6 +38,10 @@ type Options struct {
 	// Catalog has the experiments of `source = "catalog:NAME"`: a folder each, with
 	// *.hcl files. Nil: there is no catalogue.
 	Catalog fs.FS
+	// Survey reads a scenario to see what it declares, beside others: variables without
+	// a value get one that stands in, and values for variables that it does not declare
+	// are no error. Nothing may be planned from what comes of it.
+	Survey bool
 }
 
 // Load reads a scenario from a folder (its *.hcl files, in order of name) or from

@@ -43,7 +43,7 @@ func (l *loader) loadVariables() {
 	outside := l.givenValues()
 	l.declareVariables(outside)
 	for _, name := range sortedKeys(outside) {
-		if l.variables[name] == nil {
+		if l.variables[name] == nil && !l.opts.Survey {
 			l.add(&hcl.Diagnostic{
 				Severity: hcl.DiagError,
 				Summary:  "Unknown variable",
@@ -143,6 +143,8 @@ func (l *loader) loadVariable(v *variable, outside map[string]given) {
 	} else if l.used != nil {
 		l.missingInput(v)
 		return
+	} else if l.opts.Survey {
+		value = standIn(v.typ)
 	} else {
 		l.error(at, "Variable without a value", "The variable %q has no default. Give it a value: -var %s=…, a variable file, or %s%s in the environment.", v.name, v.name, environPrefix, v.name)
 		return
@@ -160,6 +162,36 @@ func (l *loader) loadVariable(v *variable, outside map[string]given) {
 		return
 	}
 	v.value = c
+}
+
+// standIn is a value of a type that takes the place of one that is not given. The text
+// is one that can be read as a duration, too.
+func standIn(t cty.Type) cty.Value {
+	switch {
+	case t == cty.Number:
+		return cty.NumberIntVal(1)
+	case t == cty.Bool:
+		return cty.False
+	case t.IsListType():
+		return cty.ListValEmpty(t.ElementType())
+	case t.IsSetType():
+		return cty.SetValEmpty(t.ElementType())
+	case t.IsMapType():
+		return cty.MapValEmpty(t.ElementType())
+	case t.IsObjectType():
+		values := map[string]cty.Value{}
+		for name, of := range t.AttributeTypes() {
+			values[name] = standIn(of)
+		}
+		return cty.ObjectVal(values)
+	case t.IsTupleType():
+		var values []cty.Value
+		for _, of := range t.TupleElementTypes() {
+			values = append(values, standIn(of))
+		}
+		return cty.TupleVal(values)
+	}
+	return cty.StringVal("1s")
 }
 
 // fromText reads a value from the command line or the environment: text for a
