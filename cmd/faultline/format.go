@@ -55,6 +55,7 @@ var reportFormats = []format{
 	}},
 	{name: "markdown", write: func(w io.Writer, r record, _ style) error { return report.Markdown(w, r.Result) }},
 	{name: "html", write: func(w io.Writer, r record, _ style) error { return report.HTML(w, r.Result) }},
+	{name: "postmortem", write: func(w io.Writer, r record, _ style) error { return report.Postmortem(w, r.Result) }},
 	{name: "github", write: func(w io.Writer, r record, _ style) error { return report.GitHub(w, r.Result, r.places) }},
 	{name: "openmetrics", write: func(w io.Writer, r record, _ style) error { return report.OpenMetrics(w, r.Result) }},
 	{name: "csv", write: func(w io.Writer, r record, _ style) error { return report.Samples(w, r.Result, r.events()) }, facts: true},

@@ -47,7 +47,8 @@ type bar struct {
 type moment struct {
 	N    int
 	A    int64
-	Row  int // so that the flags of near ones do not cover each other
+	Flag string // "3", "3–5" where one flag is for all of them, or "" for those
+	Row  int    // of the flag, so that near ones do not cover each other
 	Kind string
 	When string
 	Text string
@@ -318,21 +319,24 @@ func (c *chart) addEvents(r *judge.Result, all []*judge.Experiment) {
 		add(t.At, "takeover", fmt.Sprintf("taken over by %s: %s", t.By, t.Why))
 	}
 	slices.SortStableFunc(c.Events, func(a, b moment) int { return cmp.Compare(a.A, b.A) })
-	var last [3]int64
+	c.flag()
+}
+
+// flag numbers the moments and gives each a flag in the first row where there is room.
+// Where there is none, the flag before stands for them, too.
+func (c *chart) flag() {
+	var last [3]int64 // where the next flag may be, by row
+	var open int      // the flag that was set last
 	for i := range c.Events {
 		e := &c.Events[i]
 		e.N = i + 1
-		// The row whose last flag is farthest away; the first that is free is enough.
-		for row := range last {
-			if last[row] == 0 || (e.A-last[row]+1)*100 > c.Len*4 {
-				e.Row = row
-				break
-			}
-			if last[row] < last[e.Row] {
-				e.Row = row
-			}
+		row := slices.IndexFunc(last[:], func(free int64) bool { return e.A >= free })
+		if row < 0 {
+			c.Events[open].Flag = fmt.Sprintf("%d–%d", c.Events[open].N, e.N)
+			continue
 		}
-		last[e.Row] = e.A + 1
+		e.Row, e.Flag, open = row, strconv.Itoa(e.N), i
+		last[row] = e.A + max(c.Len*4/100, 1)
 	}
 }
 

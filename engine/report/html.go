@@ -219,29 +219,3 @@ func experimentView(r *judge.Result, i, bins int) experimentPart {
 
 // together keeps a number and its per cent in one line.
 func together(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") }
-
-// source is a file of the scenario.
-type source struct {
-	ID, Path, SHA256 string
-	Lines            []sourceLine
-}
-
-type sourceLine struct {
-	ID   string
-	N    int
-	Text string
-}
-
-func sourcesOf(r *judge.Result) []source {
-	var out []source
-	for i, s := range r.Run.Sources {
-		f := source{ID: fmt.Sprintf("source-%d", i+1), Path: s.Path, SHA256: s.SHA256}
-		if s.Text != "" {
-			for n, text := range strings.Split(strings.TrimSuffix(s.Text, "\n"), "\n") {
-				f.Lines = append(f.Lines, sourceLine{fmt.Sprintf("%s-%d", f.ID, n+1), n + 1, text})
-			}
-		}
-		out = append(out, f)
-	}
-	return out
-}

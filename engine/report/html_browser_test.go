@@ -46,6 +46,7 @@ func TestBrowserChartsAgreeWithTheData(t *testing.T) {
 		bottom                 float64 // in shares of the lane; 0: not looked at
 	}{
 		{"the shop's bad seconds", shop + " path.bad", shop + " svg", 21, 24, 0.96},
+		{"the shop's seconds with more bad than allowed", shop + " path.over", shop + " svg", 21, 24, 0.96},
 		{"the queue's bad seconds", queue + " path.bad", queue + " svg", 22, 28, 0.96},
 		{"the shop's second without data", shop + " path.none", shop + " svg", 50, 51, 1},
 		{"the first fault", ".fault", ".stage", 20, 40, 0},
@@ -66,6 +67,8 @@ func TestBrowserChartsAgreeWithTheData(t *testing.T) {
 	median := b.boxOf(slow+" path.median", slow+" svg")
 	b.near("the highest median", median.Top, 0.04+0.92*(1-math.Log10(25)/2), 0.02)
 	b.near("the lowest median", median.Bottom, 0.96, 0.02)
+	// The limit of 100 on a scale from 0 to 150.
+	b.near("the limit", b.boxOf(value+" path.target", value+" svg").Top, 0.04+0.92/3, 0.02)
 	// The value of 150 on a scale from 0 to 150.
 	b.near("the highest value", b.boxOf(value+" path.median", value+" svg").Top, 0.04, 0.02)
 
@@ -143,7 +146,7 @@ func TestBrowserZooms(t *testing.T) {
 			want = append(want, p.Class+" "+p.D)
 		}
 		for _, x := range l.Targets {
-			want = append(want, fmt.Sprintf("target M%d %dH%d", x.A, x.Y, x.B))
+			want = append(want, fmt.Sprintf("%s M%d %dH%d", x.Class(), x.A, x.Y, x.B))
 		}
 	}
 	if got := eval[[]string](b, paths); !slices.Equal(got, want) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -289,11 +290,19 @@ func TestHTMLStaysSmall(t *testing.T) {
 		seconds, probes int
 	}{{"an hour, 10 probes", 3600, 10}, {"a day, 30 probes", 86400, 30}} {
 		r := long(tc.seconds, tc.probes)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		begin := time.Now()
 		raw := htmlOf(t, r)
-		t.Logf("%s: %d bytes in %v", tc.name, len(raw), time.Since(begin))
+		took := time.Since(begin)
+		runtime.ReadMemStats(&after)
+		used := after.TotalAlloc - before.TotalAlloc
+		t.Logf("%s: %d bytes in %v, with %d MB in all", tc.name, len(raw), took, used>>20)
 		if len(raw) >= 2_000_000 {
 			t.Errorf("%s: %d bytes", tc.name, len(raw))
+		}
+		if tc.seconds == 3600 && (took > 3*time.Second || used > 300<<20) {
+			t.Errorf("%s: took %v and %d MB", tc.name, took, used>>20)
 		}
 		for _, n := range elements(t, raw) {
 			if attr(n, "type") != "application/json" {
@@ -361,6 +370,72 @@ func TestHTMLOfOddRuns(t *testing.T) {
 		raw := htmlOf(t, r)
 		if bytes.Contains(raw, []byte("ZgotmplZ")) || bytes.Contains(raw, []byte("NaN")) || bytes.Contains(raw, []byte("Inf")) {
 			t.Errorf("%s: the page has something in it that is no number or no text", name)
+		}
+	}
+}
+
+// Every moment has a flag, or is within the numbers of one.
+func TestFlags(t *testing.T) {
+	c := &chart{Len: 10_000, Events: []moment{{A: 0}, {A: 0}, {A: 0}, {A: 100}, {A: 200}, {A: 5000}, {A: 5399}, {A: 5400}, {A: 10_000}}}
+	c.flag()
+	var got []string
+	for _, e := range c.Events {
+		got = append(got, fmt.Sprintf("%s/%d", e.Flag, e.Row))
+	}
+	if want := []string{"1/0", "2/1", "3–5/2", "/0", "/0", "6/0", "7/1", "8/0", "9/0"}; !slices.Equal(got, want) {
+		t.Errorf("flags %q, want %q", got, want)
+	}
+}
+
+// Conditions with one number have a line where there is room for it.
+func TestLimits(t *testing.T) {
+	r := drawn()
+	r.Run.Guards = append(r.Run.Guards, judge.Guard{Name: "slow", Probe: "http.checkout", Good: "sample.latency < 2"}, judge.Guard{Name: "odd", Probe: "http.checkout", Good: "sample.latency < 2 || sample.ok"},
+		judge.Guard{Name: "never", Probe: "http.checkout", Good: "sample.latency < 1e6"}, judge.Guard{Name: "low", Probe: "prometheus.queue", Good: "sample.value >= 2e1"})
+	var got []string
+	for _, l := range experimentChart(r, 0, 240).Lanes {
+		for _, x := range l.Targets {
+			if l.Kind != "share" {
+				got = append(got, fmt.Sprintf("%s %s: %s %s at %d", l.Probe, l.Kind, x.Class(), x.Text, x.Y))
+			}
+		}
+	}
+	// 2 s is at the top of a scale that it makes longer, from 10 ms up; 100 and 20 are on one from 0 to 150.
+	want := []string{"http.checkout latency: limit guard slow < 2 s at 40", "prometheus.queue value: target short < 100 at 347", "prometheus.queue value: limit guard low >= 20 at 837"}
+	if !slices.Equal(got, want) {
+		t.Errorf("limits %q, want %q", got, want)
+	}
+}
+
+// What is bad within the allowed share is told from what is bad beyond it.
+func TestBadBeyondTheTarget(t *testing.T) {
+	c := &chart{From: day, Len: 4000, Step: 1}
+	l := &lane{Lo: 0.9, Targets: []target{{level: level{Y: shareY(0.95, 0.9)}, A: 1000, B: 3000}}}
+	bins := []bin{{Good: 90, Bad: 10}, {Good: 96, Bad: 4}, {Good: 94, Bad: 6}, {Good: 90, Bad: 10}}
+	if got, want := c.icicles(bins, 0.9, l.missed(c)), fmt.Sprintf("M2000 40V%dH3000V40Z", shareY(0.94, 0.9)); got != want {
+		t.Errorf("bad beyond the target is %s, want %s", got, want)
+	}
+	if got := strings.Count(c.icicles(bins, 0.9, nil), "M"); got != 4 {
+		t.Errorf("%d bad bins, want 4", got)
+	}
+}
+
+func TestPartsOfASource(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "", "fault {}": "fault {}", "# all": "<comment># all", `a = "b" # c`: `a = |<string>"b"| |<comment># c`, `a = "b // \" c" // d`: `a = |<string>"b // \" c"| |<comment>// d`,
+		`open = "never`: `open = |<string>"never`, `odd = "\`: `odd = |<string>"\`, `"a""ü"`: `<string>"a"|<string>"ü"`,
+	} {
+		var got []string
+		whole := ""
+		for _, p := range partsOf(line) {
+			whole += p.Text
+			if p.Class != "" {
+				p.Text = "<" + p.Class + ">" + p.Text
+			}
+			got = append(got, p.Text)
+		}
+		if s := strings.Join(got, "|"); s != want || whole != line {
+			t.Errorf("%s is %s, want %s", line, s, want)
 		}
 	}
 }

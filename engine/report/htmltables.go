@@ -93,7 +93,7 @@ func placeLink(r *judge.Result, place string) link {
 }
 
 func objectiveTable(r *judge.Result, e *judge.Experiment) table {
-	t := table{Caption: "Objectives by phase", Head: []string{"Objective", "Phase", "Verdict", "Good", "Target", "Bad of all", "Bad share, 95 % bounds", "Missing", "Of planned"}, Right: []int{3, 4, 5, 6, 7, 8}}
+	t := table{Caption: "Objectives by phase", Head: []string{"Objective", "Phase", "Verdict", "Good", "Target", "Bad of all", "Bad, 95 % bounds", "Missing"}, Right: []int{3, 4, 5, 6, 7}}
 	for _, o := range e.Objectives {
 		good, of, bounds := "–", "no samples", "–"
 		if o.Share != nil {
@@ -114,13 +114,12 @@ func objectiveTable(r *judge.Result, e *judge.Experiment) table {
 		if o.Judged {
 			class = "v-" + string(o.Verdict)
 		}
-		planned := "–"
+		planned := ""
 		if o.Expected > 0 {
-			planned = number(o.N) + " of " + number(o.Expected)
+			planned = "planned " + number(o.Expected)
 		}
 		t.add(cell{Text: o.Objective, Sub: strings.TrimSuffix(o.Good+" of "+o.Probe, " of "), Link: placeLink(r, o.Place)}, cell{Text: string(o.Phase)},
-			cell{Text: objectiveWord(o), Class: class}, cell{Text: good}, cell{Text: sharePercent(o.Target)}, cell{Text: of}, cell{Text: bounds},
-			cell{Text: number(o.Missing)}, cell{Text: planned})
+			cell{Text: objectiveWord(o), Class: class}, cell{Text: good}, cell{Text: sharePercent(o.Target)}, cell{Text: of, Sub: planned}, cell{Text: bounds}, cell{Text: number(o.Missing)})
 	}
 	return t
 }
@@ -152,13 +151,26 @@ func plannedTable(r *judge.Result) table {
 			}
 			sub := f.ID
 			if f.Hold != "" {
-				sub += ", held until " + f.Hold
+				sub += ", " + holdText(f.Hold)
 			}
 			t.add(cell{Text: f.Name, Sub: sub, Link: placeLink(r, f.Place)}, cell{Text: f.Type, Sub: "plugin " + f.Plugin}, cell{Text: e.Name}, cell{Text: planned}, cell{Text: lease},
 				cell{Text: first(spaced(f.Config), "–"), Code: len(f.Config) > 0})
 		}
 	}
 	return t
+}
+
+// holdText says what becomes of a fault that nobody looks after any more.
+func holdText(hold string) string {
+	switch hold {
+	case "kernel":
+		return "the kernel ends it"
+	case "target":
+		return "ends by itself at the target"
+	case "process", "journal":
+		return "stays until it is put back"
+	}
+	return hold
 }
 
 // spaced is JSON with a space behind each comma, so that it can be broken in lines.

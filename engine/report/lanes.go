@@ -36,10 +36,19 @@ type level struct {
 // Top is the height in per cent.
 func (l level) Top() string { return strconv.FormatFloat(float64(l.Y)/10, 'f', 1, 64) + "%" }
 
-// target is what an objective was to reach in a phase.
+// target is what an objective was to reach in a phase, or the limit of a condition.
 type target struct {
 	level
-	A, B int64
+	A, B  int64
+	Guard bool
+}
+
+// Class is that of its line.
+func (t target) Class() string {
+	if t.Guard {
+		return "limit"
+	}
+	return "target"
 }
 
 // path is a drawn line or surface.
@@ -67,8 +76,8 @@ func (c *chart) addLanes(r *judge.Result, index int, all []*judge.Experiment) {
 			c.shareLane(p, index, i, binsOf(&p.Series, i, first, c.seconds(), c.Step), targets)
 		}
 	}
-	c.valueLane(p, index, base)
-	c.latencyLane(p, index, base)
+	c.valueLane(p, index, base, limitsOf(r, all, p.Probe, "value"))
+	c.latencyLane(p, index, base, limitsOf(r, all, p.Probe, "latency"))
 }
 
 // aim is a target before the lane's scale is known.
@@ -132,7 +141,7 @@ func (c *chart) shareLane(p *judge.ProbeSummary, index, objective int, bins []bi
 			l.Targets[k].Text += ", " + name
 			name = ""
 		}
-		l.Targets = append(l.Targets, target{level{y, name}, a.a, a.b})
+		l.Targets = append(l.Targets, target{level: level{y, name}, A: a.a, B: a.b})
 	}
 	l.Total = fmt.Sprintf("%s bad of %s", number(bad), number(good+bad))
 	if missing > 0 {
@@ -145,7 +154,7 @@ func (c *chart) shareLane(p *judge.ProbeSummary, index, objective int, bins []bi
 	for _, a := range aims {
 		l.Summary += fmt.Sprintf(" Target of %s %s from %s.", a.name, sharePercent(a.target), stamp(a.a))
 	}
-	l.Paths = []path{{"none", c.gaps(bins)}, {"bad", c.icicles(bins, l.Lo)}, {"good", c.shareLine(bins, l.Lo)}}
+	l.Paths = []path{{"none", c.gaps(bins)}, {"bad", c.icicles(bins, l.Lo, nil)}, {"over", c.icicles(bins, l.Lo, l.missed(c))}, {"good", c.shareLine(bins, l.Lo)}}
 	c.Lanes = append(c.Lanes, l)
 }
 
@@ -193,11 +202,19 @@ func badY(b bin, floor float64) int {
 	return max(shareY(b.share(), floor), laneTop+leastBad)
 }
 
+// missed says which bins, by themselves, go below a target that counts in their middle.
+func (l *lane) missed(c *chart) func(i, y int) bool {
+	return func(i, y int) bool {
+		middle := (c.edge(i) + c.edge(i+1)) / 2
+		return slices.ContainsFunc(l.Targets, func(t target) bool { return t.A <= middle && middle < t.B && y > t.Y })
+	}
+}
+
 // icicles hang from the top, as deep as the share of bad samples.
-func (c *chart) icicles(bins []bin, floor float64) string {
+func (c *chart) icicles(bins []bin, floor float64, only func(i, y int) bool) string {
 	var d strings.Builder
 	for i, b := range bins {
-		if b.Bad > 0 {
+		if b.Bad > 0 && (only == nil || only(i, badY(b, floor))) {
 			fmt.Fprintf(&d, "M%d %dV%dH%dV%dZ", c.edge(i), laneTop, badY(b, floor), c.edge(i+1), laneTop)
 		}
 	}
@@ -258,115 +275,6 @@ func (c *chart) band(bins []bin, heights func(bin) (top, bottom int, ok bool)) s
 	}
 	return d.String()
 }
-
-func (c *chart) latencyLane(p *judge.ProbeSummary, index int, bins []bin) {
-	least, most, slowest, fastest := math.Inf(1), 0.0, 0, math.Inf(1)
-	for i, b := range bins {
-		if b.Low > 0 {
-			least = min(least, b.Low)
-		}
-		if b.Low >= 0 {
-			fastest = min(fastest, b.Low)
-		}
-		if b.Max > most {
-			most, slowest = b.Max, i
-		}
-	}
-	if most <= 0 || math.IsInf(least, 1) {
-		return
-	}
-	l := lane{Kind: "latency", Probe: p.Probe, Index: index, Objective: -1, Title: p.Probe, What: "latency, median and slowest", Lo: nice(least, false), Hi: nice(most, true)}
-	if l.Hi <= l.Lo {
-		l.Hi = l.Lo * 10
-	}
-	for v := math.Pow(10, math.Floor(math.Log10(l.Hi))); v > l.Lo*1.9; v /= 10 {
-		if v < l.Hi/1.9 {
-			l.Grid = append(l.Grid, level{latencyY(v, l.Lo, l.Hi), lapse(v)})
-		}
-	}
-	l.Grid = append([]level{{laneTop, lapse(l.Hi)}}, append(l.Grid, level{laneBottom, lapse(l.Lo)})...)
-	l.Total = "slowest " + lapse(most)
-	l.Summary = fmt.Sprintf("%s, latency of what was answered well, by %s, on a logarithmic scale: median from %s up, slowest %s at %s.",
-		p.Probe, length(float64(c.Step)), lapse(fastest), lapse(most), stamp(max(c.edge(slowest), 0)))
-	l.Paths = []path{
-		{"slowest", c.stairs(bins, func(b bin) (int, bool) { return latencyY(b.Max, l.Lo, l.Hi), b.Max >= 0 })},
-		{"median", c.band(bins, func(b bin) (int, int, bool) {
-			return latencyY(b.High, l.Lo, l.Hi), latencyY(b.Low, l.Lo, l.Hi), b.Low >= 0
-		})},
-	}
-	c.Lanes = append(c.Lanes, l)
-}
-
-// lapse is a latency, with more digits than a length has where it is short.
-func lapse(s float64) string {
-	if s < 0.00995 {
-		return trim(s*1000, 2) + " ms"
-	}
-	return length(s)
-}
-
-// nice is the next of 1, 2, 5, 10, 20 … at or beyond a number.
-func nice(v float64, up bool) float64 {
-	e := math.Floor(math.Log10(v))
-	unit := math.Pow(10, e)
-	all := []float64{1, 2, 5, 10}
-	if up {
-		for _, m := range all {
-			if m*unit >= v*(1-1e-9) {
-				return m * unit
-			}
-		}
-	}
-	for _, m := range slices.Backward(all) {
-		if m*unit <= v*(1+1e-9) {
-			return m * unit
-		}
-	}
-	return unit
-}
-
-func latencyY(v, lo, hi float64) int {
-	if v <= lo {
-		return laneBottom
-	}
-	t := (math.Log10(v) - math.Log10(lo)) / (math.Log10(hi) - math.Log10(lo))
-	return laneBottom - int(math.Round((laneBottom-laneTop)*min(t, 1)))
-}
-
-func (c *chart) valueLane(p *judge.ProbeSummary, index int, bins []bin) {
-	if p.Series.Value == nil {
-		return
-	}
-	least, most := math.Inf(1), math.Inf(-1)
-	for _, b := range bins {
-		if finite(b.Least) && finite(b.Most) {
-			least, most = min(least, b.Least), max(most, b.Most)
-		}
-	}
-	if least > most || !finite(most-least) {
-		return
-	}
-	l := lane{Kind: "value", Probe: p.Probe, Index: index, Objective: -1, Title: p.Probe, What: "value", Lo: min(least, 0), Hi: max(most, 0)}
-	if l.Lo == l.Hi {
-		l.Hi = 1
-	}
-	for _, v := range []float64{l.Hi, l.Lo} {
-		l.Grid = append(l.Grid, level{valueY(v, l.Lo, l.Hi), figure(v)})
-	}
-	l.Total = fmt.Sprintf("from %s to %s", figure(least), figure(most))
-	l.Summary = fmt.Sprintf("%s, the value that the probe read: %s.", p.Probe, l.Total)
-	l.Paths = []path{{"median", c.band(bins, func(b bin) (int, int, bool) {
-		return valueY(b.Most, l.Lo, l.Hi), valueY(b.Least, l.Lo, l.Hi), finite(b.Least) && finite(b.Most)
-	})}}
-	c.Lanes = append(c.Lanes, l)
-}
-
-func valueY(v, lo, hi float64) int {
-	return laneBottom - int(math.Round((laneBottom-laneTop)*min(max((v-lo)/(hi-lo), 0), 1)))
-}
-
-// figure writes a value with four digits.
-func figure(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
 
 // numbers are the lanes as a table, with few enough rows to be read out.
 func (c *chart) numbers(r *judge.Result) table {

@@ -95,6 +95,7 @@ class Lane {
     this.y = heights[d.kind](Number(d.lo), Number(d.hi));
     this.svg = element.querySelector("svg");
     this.read = element.querySelector(".read");
+    this.targets = [...this.svg.querySelectorAll("path.target")].map((p) => p.getAttribute("d").match(/-?\d+/g).map(Number));
     this.title = element.querySelector(".title").textContent;
   }
   get shown() { return !this.element.hidden; }
@@ -104,7 +105,10 @@ class Lane {
     if (this.kind === "share") {
       const depth = (b) => b.bad === 0 ? TOP : Math.max(y(b.good / (b.good + b.bad)), TOP + LEAST_BAD);
       this.path("none", bins.filter((b) => b.good + b.bad === 0 && b.missing > 0).map((b) => "M" + b.a + " 0V1000H" + b.b + "V0Z").join(""));
-      this.path("bad", bins.filter((b) => b.bad > 0).map((b) => "M" + b.a + " " + TOP + "V" + depth(b) + "H" + b.b + "V" + TOP + "Z").join(""));
+      const icicles = (all) => all.map((b) => "M" + b.a + " " + TOP + "V" + depth(b) + "H" + b.b + "V" + TOP + "Z").join("");
+      const bad = bins.filter((b) => b.bad > 0);
+      this.path("bad", icicles(bad));
+      this.path("over", icicles(bad.filter((b) => this.targets.some(([from, height, to]) => from <= (b.a + b.b) / 2 && (b.a + b.b) / 2 < to && depth(b) > height))));
       this.path("good", stairs(bins, (b) => b.good + b.bad > 0 ? depth(b) : null));
     } else if (this.kind === "latency") {
       this.path("slowest", stairs(bins, (b) => b.max >= 0 ? y(b.max) : null));
@@ -179,7 +183,12 @@ class Chart {
     g.addEventListener("keydown", (e) => this.key(e));
     g.addEventListener("focus", () => { if (this.at === null && g.matches(":focus-visible")) this.point(this.view[0]); });
     g.addEventListener("pointermove", (e) => this.move(e));
-    g.addEventListener("pointerdown", (e) => { if (e.button === 0) { this.down = this.timeOf(e); g.setPointerCapture(e.pointerId); } });
+    g.addEventListener("pointerdown", (e) => {
+      if (e.button !== 0) return;
+      this.down = this.timeOf(e);
+      g.setPointerCapture(e.pointerId);
+      this.point(this.down);
+    });
     g.addEventListener("pointerup", (e) => this.up(e));
     g.addEventListener("pointercancel", () => { this.down = undefined; this.brush.hidden = true; });
     g.addEventListener("pointerleave", () => { if (this.down === undefined && document.activeElement !== g) this.point(null); });
@@ -233,7 +242,7 @@ class Chart {
   }
   axis() {
     const [a, b] = this.view, span = b - a, axis = this.stage.querySelector(".axis");
-    const width = axis.clientWidth || 900, most = clamp(Math.floor(width / 90), 3, 12);
+    const width = axis.clientWidth || 900, most = clamp(Math.floor(width / 72), 3, 12);
     let step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 15000, 30000].concat(STEPS.slice(10).map((s) => s * 1000)).find((s) => span / s <= most);
     step = step || Math.ceil(span / most);
     axis.classList.add("live");
