@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/recover"
 	"github.com/faultline-go/faultline/sdk/arbiter"
 	"github.com/faultline-go/faultline/sdk/schema"
@@ -48,6 +49,10 @@ func (a *attempt) aftermath(ctx context.Context) error {
 	}
 	if err := a.recover(ctx, clean && finished); err != nil {
 		return err
+	}
+	if a.c.calm() && a.engine.code == judge.ExitInconclusive && len(a.watch.broken()) == 0 {
+		// A machine with much to do misses samples of the baseline; nothing is broken then.
+		return fmt.Errorf("%w: the run did not come to its fault, see its log", errNoEvent)
 	}
 	a.checkTarget()
 	events := a.checkJournal()
