@@ -32,7 +32,7 @@ var describe = func() func(name string) (*schema.Description, error) {
 		if d := known[name]; d != nil {
 			return d, nil
 		}
-		dir, err := built()
+		dir, err := build()
 		if err != nil {
 			return nil, err
 		}

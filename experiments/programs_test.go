@@ -1,11 +1,9 @@
 package experiments_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/internal/programs"
 )
 
 // plugins are those that the experiments of the catalogue and their probes need.
@@ -22,41 +21,32 @@ var plugins = []string{"docker", "exec", "host", "http", "net"}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if programs.dir != "" {
-		os.RemoveAll(programs.dir)
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
 	}
 	os.Exit(code)
 }
 
-// programs are faultline and the plugins as users have them, built when a test first
-// asks for them.
-var programs struct {
+// built are faultline and the plugins as users have them, there when a test first asks
+// for them.
+var built struct {
 	once sync.Once
 	dir  string
 	err  error
 }
 
-func built() (dir string, err error) {
-	programs.once.Do(func() {
-		if programs.dir, programs.err = os.MkdirTemp("", "experiments-programs-"); programs.err != nil {
+func build() (dir string, err error) {
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "experiments-programs-"); built.err != nil {
 			return
 		}
-		args := []string{"build", "-trimpath", "-buildvcs=false", "-o", programs.dir + "/", "./cmd/faultline"}
+		names := []string{"faultline"}
 		for _, p := range plugins {
-			args = append(args, "./plugins/"+p)
+			names = append(names, "faultline-plugin-"+p)
 		}
-		build := exec.Command("go", args...)
-		build.Dir = ".."
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			programs.err = fmt.Errorf("build: %w: %s", err, bytes.TrimSpace(out))
-			return
-		}
-		for _, p := range plugins {
-			programs.err = errors.Join(programs.err, os.Rename(filepath.Join(programs.dir, p), filepath.Join(programs.dir, "faultline-plugin-"+p)))
-		}
+		built.err = programs.Put(built.dir, names...)
 	})
-	return programs.dir, programs.err
+	return built.dir, built.err
 }
 
 // runner is somebody who runs faultline with a state folder of their own.
@@ -67,7 +57,7 @@ type runner struct {
 
 func newRunner(t *testing.T) *runner {
 	t.Helper()
-	dir, err := built()
+	dir, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,15 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/faultline-go/faultline/internal/programs"
 )
 
-// real is the programs as users have them, built when a test first asks for them.
+// real is the programs as users have them, there when a test first asks for them.
 var real realPrograms
 
 type realPrograms struct {
@@ -25,18 +24,7 @@ func (r *realPrograms) build() (string, error) {
 		if r.dir, r.err = os.MkdirTemp("", "faultline-real-"); r.err != nil {
 			return
 		}
-		programs := map[string]string{"faultline": ".", "shop": "../../scenarios/quickstart/shop"}
-		for _, plugin := range []string{"docker", "http", "process"} {
-			programs["faultline-plugin-"+plugin] = "../../plugins/" + plugin
-		}
-		for name, source := range programs {
-			build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(r.dir, name), source)
-			build.Env = append(os.Environ(), "CGO_ENABLED=0")
-			if out, err := build.CombinedOutput(); err != nil {
-				r.err = fmt.Errorf("build %s: %w: %s", name, err, out)
-				return
-			}
-		}
+		r.err = programs.Put(r.dir, "faultline", "shop", "faultline-plugin-docker", "faultline-plugin-http", "faultline-plugin-process")
 	})
 	return r.dir, r.err
 }

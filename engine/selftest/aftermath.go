@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/recover"
 	"github.com/faultline-go/faultline/sdk/arbiter"
 	"github.com/faultline-go/faultline/sdk/schema"
@@ -49,6 +50,9 @@ func (a *attempt) aftermath(ctx context.Context) error {
 	if err := a.recover(ctx, clean && finished); err != nil {
 		return err
 	}
+	if a.c.calm() && a.endedEarly(ctx) {
+		return fmt.Errorf("%w: the run did not come to its fault, see its log", errNoEvent)
+	}
 	a.checkTarget()
 	events := a.checkJournal()
 	a.r.By = a.whoReverted(events)
@@ -62,6 +66,17 @@ func (a *attempt) aftermath(ctx context.Context) error {
 		a.wrong("faultline report ended with %d", code)
 	}
 	return context.Cause(ctx)
+}
+
+// endedEarly says whether an undisturbed run came to no verdict, and to no fault: a
+// machine with much to do misses samples of the baseline.
+func (a *attempt) endedEarly(ctx context.Context) bool {
+	select {
+	case <-a.engine.over:
+		return a.engine.code == judge.ExitInconclusive && len(a.watch.broken()) == 0
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // counted is from when on the target has to become clean.

@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/engine/selftest"
+	"github.com/faultline-go/faultline/internal/programs"
 	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
-// programs is the folder of the real programs, built once.
-var programs string
+// built is the folder of the real programs.
+var built string
 
 // The test binary is also the command that looks at a target of a user's:
 //
@@ -54,25 +55,17 @@ func withPrograms(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	programs = dir
-	sources := map[string]string{"faultline": "../../cmd/faultline"}
-	for _, name := range []string{"process", "docker", "tcp"} {
-		sources["faultline-plugin-"+name] = "../../plugins/" + name
-	}
-	for name, source := range sources {
-		build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), source)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // an image is made of it
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v: %s\n", name, err, out)
-			return 1
-		}
+	built = dir
+	if err := programs.Put(dir, "faultline", "faultline-plugin-process", "faultline-plugin-docker", "faultline-plugin-tcp"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
 }
 
 func options(getenv func(string) string) selftest.Options {
 	return selftest.Options{
-		Program: filepath.Join(programs, "faultline"), PluginDirs: []string{programs},
+		Program: filepath.Join(built, "faultline"), PluginDirs: []string{built},
 		Seed: uint64(time.Now().UnixNano()) % 1e6, Getenv: getenv,
 	}
 }
@@ -174,10 +167,10 @@ func TestInterrupted(t *testing.T) {
 func TestOwnPlugin(t *testing.T) {
 	dir := t.TempDir()
 	pidFile := filepath.Join(dir, "mine.pid")
-	target := exec.Command(filepath.Join(programs, "faultline"), selftest.SleeperCommand, "-pid-file", pidFile, "-max-life", "5m")
+	target := exec.Command(filepath.Join(built, "faultline"), selftest.SleeperCommand, "-pid-file", pidFile, "-max-life", "5m")
 	// Under another name: what is called faultline the process plugin never touches.
 	target.Path = filepath.Join(dir, "mine")
-	if err := os.Link(filepath.Join(programs, "faultline"), target.Path); err != nil {
+	if err := os.Link(filepath.Join(built, "faultline"), target.Path); err != nil {
 		t.Fatal(err)
 	}
 	if err := target.Start(); err != nil {
@@ -206,7 +199,7 @@ func TestOwnPlugin(t *testing.T) {
 	}
 	o := options(withoutDocker)
 	o.Own = &selftest.Own{
-		Plugin: filepath.Join(programs, "faultline-plugin-process"), Scenario: scenario, Clean: check,
+		Plugin: filepath.Join(built, "faultline-plugin-process"), Scenario: scenario, Clean: check,
 		Variables: []string{"pid_file=" + pidFile, "address=" + open.Addr().String()},
 	}
 	o.Only = "process/engine+plugin/killed/fault.active"

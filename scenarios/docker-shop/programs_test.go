@@ -22,19 +22,20 @@ import (
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/plan"
 	"github.com/faultline-go/faultline/engine/report"
+	"github.com/faultline-go/faultline/internal/programs"
 )
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if programs.dir != "" {
-		os.RemoveAll(programs.dir)
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
 	}
 	os.Exit(code)
 }
 
-// programs are faultline and the plugins of the game day as users have them, built
-// when a test first asks for them.
-var programs struct {
+// built are faultline and the plugins of the game day as users have them, there when a
+// test first asks for them.
+var built struct {
 	once sync.Once
 	dir  string
 	err  error
@@ -43,25 +44,15 @@ var programs struct {
 // buildPrograms returns the folder of the programs.
 func buildPrograms(t *testing.T) string {
 	t.Helper()
-	programs.once.Do(func() {
-		if programs.dir, programs.err = os.MkdirTemp("", "docker-shop-programs-"); programs.err != nil {
-			return
-		}
-		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", programs.dir+"/", "./cmd/faultline", "./plugins/docker", "./plugins/http")
-		build.Dir = filepath.Join("..", "..")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			programs.err = fmt.Errorf("build: %w: %s", err, bytes.TrimSpace(out))
-			return
-		}
-		for _, plugin := range []string{"docker", "http"} {
-			programs.err = errors.Join(programs.err, os.Rename(filepath.Join(programs.dir, plugin), filepath.Join(programs.dir, "faultline-plugin-"+plugin)))
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "docker-shop-programs-"); built.err == nil {
+			built.err = programs.Put(built.dir, "faultline", "faultline-plugin-docker", "faultline-plugin-http")
 		}
 	})
-	if programs.err != nil {
-		t.Fatal(programs.err)
+	if built.err != nil {
+		t.Fatal(built.err)
 	}
-	return programs.dir
+	return built.dir
 }
 
 // operator is somebody at a command line who has a state folder of their own.

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline-go/faultline/internal/programs"
 	"github.com/faultline-go/faultline/scenarios/quickstart"
 )
 
@@ -54,14 +55,8 @@ var built struct {
 func shopBinary(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "shop"); built.err != nil {
-			return
-		}
-		build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(built.dir, "shop"), "./shop")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make build` does: the cache is shared
-		out, err := build.CombinedOutput()
-		if err != nil {
-			built.err = fmt.Errorf("%w: %s", err, out)
+		if built.dir, built.err = os.MkdirTemp("", "shop"); built.err == nil {
+			built.err = programs.Put(built.dir, "shop")
 		}
 	})
 	if built.err != nil {
