@@ -4,10 +4,14 @@ package main
 
 import (
 	"context"
+	"net"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/faultline-go/faultline/plugins/docker/dockertest"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
 // Engines elsewhere, by ssh and by TCP with TLS: containers are found, hit and put back,
@@ -47,5 +51,34 @@ func TestRemoteEngines(t *testing.T) {
 				t.Errorf("after the revert: %+v", s)
 			}
 		})
+	}
+}
+
+// ssh that leads nowhere says so in one sentence, with what to do.
+func TestUnreachableBySSH(t *testing.T) {
+	plugintest.Need(t, "sshd", func() error { _, err := exec.LookPath("ssh"); return err })
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e := freshEngines(t)
+	host := "ssh://nobody@" + free.Addr().String()
+	if err := e.configure(t.Context(), settings{Host: host}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = containers(e).Discover(t.Context(), match{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, part := range []string{host, "ssh has ended", "Connection refused", "check that the docker command works"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%v; want %q", err, part)
+		}
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("more than one line: %v", err)
 	}
 }

@@ -26,6 +26,18 @@ func Check(host string) error {
 	return err
 }
 
+// Said is what ssh said when it ended, in one line, if that is what an error is about.
+func Said(err error) (text string, ok bool) {
+	_, said, ok := strings.Cut(err.Error(), "has exited with ")
+	if !ok {
+		return "", false
+	}
+	if _, words, ok := strings.Cut(said, "stderr="); ok {
+		said = words
+	}
+	return strings.Join(strings.Fields(said), " "), true
+}
+
 // bySSH runs the user's own ssh command, and there `docker system dial-stdio`, for each
 // connection: as the docker command does, with the keys, the agent and the configuration
 // that the user has. Nobody is there to answer a question of ssh's.
