@@ -124,14 +124,15 @@ func (w *wires) late(c schema.Candidate) (bool, error) {
 // doubled says whether packets come back more than once.
 func (w *wires) doubled(c schema.Candidate) (bool, error) {
 	x := w.of(c)
-	took, answers := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, 400*time.Millisecond)
+	took, answers := x.Here.Ping(nobody{}, x.echo, 20, time.Millisecond, 2*time.Second)
 	return answers > len(took), nil
 }
 
-// mixed says whether several packets overtake others: two processors may turn a pair over.
+// mixed says whether several packets that were delayed by 800 ms were overtaken. A machine
+// that is slow does one or the other, and two processors may turn a pair over.
 func (w *wires) mixed(c schema.Candidate) (bool, error) {
 	x := w.of(c)
-	return x.Here.Overtaken(nobody{}, x.echo, 20, time.Millisecond, 2*time.Second) > 2, nil
+	return x.Here.Overtaken(nobody{}, x.echo, 20, time.Millisecond, 2*time.Second, 800*time.Millisecond) > 2, nil
 }
 
 // liedTo says whether a name does not exist that does.

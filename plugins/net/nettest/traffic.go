@@ -61,18 +61,18 @@ func (h Host) Ping(t testing.TB, to netip.AddrPort, n int, pause, wait time.Dura
 	return took, answers
 }
 
-// Overtaken counts those of n datagrams behind which a later one came back earlier. However
-// slow a machine is, without a fault there are next to none.
-func (h Host) Overtaken(t testing.TB, to netip.AddrPort, n int, pause, wait time.Duration) (count int) {
+// Overtaken counts those of n datagrams that took least or longer, and behind which a later
+// one came back earlier.
+func (h Host) Overtaken(t testing.TB, to netip.AddrPort, n int, pause, wait, least time.Duration) (count int) {
 	t.Helper()
-	_, seen, _ := h.pings(t, to, n, pause, wait)
+	sent, seen, _ := h.pings(t, to, n, pause, wait)
 	var first time.Time // of those that were sent later
 	for i := n - 1; i >= 0; i-- {
 		at, ok := seen[uint32(i)]
 		if !ok {
 			continue
 		}
-		if !first.IsZero() && at.After(first) {
+		if !first.IsZero() && at.After(first) && at.Sub(sent[i]) >= least {
 			count++
 		}
 		if first.IsZero() || at.Before(first) {
