@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -22,6 +23,11 @@ type Plugin struct {
 	Probes  []ProbeType
 	Actions []ActionType
 	Targets []TargetType
+
+	// Scan is what can be found without an undo record: things that carry the plugin's mark
+	// and that none of the known records, which are of all its fault types, speaks of.
+	// Optional. It leaves out what a run that is going on holds, of which it is told nothing.
+	Scan func(ctx context.Context, known []json.RawMessage) ([]Residue, error)
 }
 
 // Candidate is a thing that a target kind discovered.

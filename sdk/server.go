@@ -218,15 +218,33 @@ func (s *server) Scan(ctx context.Context, known []wire.Known, send func(wire.Fi
 		}
 		byType[k.Type] = append(byType[k.Type], k)
 	}
-	for _, d := range s.desc.Faults {
-		found, err := s.faults[d.Type].scan(ctx, byType[d.Type])
+	tell := func(what string, found []Residue, err error) error {
 		if err != nil {
-			blind = append(blind, fmt.Errorf("scan for %s: %w", d.Type, err))
+			blind = append(blind, fmt.Errorf("scan for %s: %w", what, err))
 		}
 		for _, r := range found {
 			if err := send(wire.Finding{Fault: r.Fault, Target: r.Target, Kind: r.Kind, Detail: r.Detail}); err != nil {
 				return err
 			}
+		}
+		return nil
+	}
+	for _, d := range s.desc.Faults {
+		found, err := s.faults[d.Type].scan(ctx, byType[d.Type])
+		if err := tell(d.Type, found, err); err != nil {
+			return err
+		}
+	}
+	if s.plugin.Scan != nil {
+		var records []json.RawMessage
+		for _, k := range known {
+			for _, u := range k.Targets {
+				records = append(records, u.Undo)
+			}
+		}
+		found, err := s.plugin.Scan(ctx, records)
+		if err := tell("what nobody knows of", found, err); err != nil {
+			return err
 		}
 	}
 	return errors.Join(blind...)

@@ -13,11 +13,13 @@ import (
 	"time"
 
 	"github.com/docker/docker/client"
+
+	"github.com/faultline-go/faultline/plugins/internal/dockerhost"
 )
 
 // settings are the arguments of the scenario's `plugin "docker"` block.
 type settings struct {
-	Host    string `hcl:"host,optional" doc:"Address of the Docker engine, unix:///path or tcp://host:port; default: DOCKER_HOST, else the standard socket."`
+	Host    string `hcl:"host,optional" doc:"Address of the Docker engine, unix:///path, tcp://host:port or ssh://user@host; default: DOCKER_HOST, else the standard socket."`
 	TLSCA   string `hcl:"tls_ca,optional" doc:"File with the certificate authority that signed the engine's certificate."`
 	TLSCert string `hcl:"tls_cert,optional" doc:"File with the client certificate."`
 	TLSKey  string `hcl:"tls_key,optional" doc:"File with the client certificate's key."`
@@ -45,9 +47,10 @@ func (s settings) resolve(getenv func(string) string) (address, error) {
 	scheme, rest, ok := strings.Cut(a.Host, "://")
 	switch {
 	case !ok || rest == "":
-		return address{}, fmt.Errorf("docker host %q is no address: write unix:///path/to/docker.sock or tcp://host:port", a.Host)
-	case scheme == "ssh":
-		return address{}, fmt.Errorf("docker host %q: ssh is not supported; forward the engine's socket with ssh -L and name it as unix:///path", a.Host)
+		return address{}, fmt.Errorf("docker host %q is no address: write unix:///path/to/docker.sock, tcp://host:port or ssh://user@host", a.Host)
+	}
+	if err := dockerhost.Check(a.Host); err != nil {
+		return address{}, err
 	}
 	// As the docker command does: DOCKER_TLS_VERIFY switches TLS on, with the files
 	// of DOCKER_CERT_PATH.
@@ -86,12 +89,11 @@ func (a address) dial() (*engine, error) {
 		MaxIdleConnsPerHost: maxConnections,
 		IdleConnTimeout:     30 * time.Second,
 	}
-	options := []client.Opt{
-		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
-		client.WithHost(a.Host),
-		client.WithAPIVersionNegotiation(),
-		client.WithUserAgent("faultline"),
+	options, err := dockerhost.Options(a.Host, transport)
+	if err != nil {
+		return nil, err
 	}
+	options = append(options, client.WithAPIVersionNegotiation(), client.WithUserAgent("faultline"))
 	if a.CA != "" || a.Cert != "" {
 		options = append(options, client.WithTLSClientConfig(a.CA, a.Cert, a.Key))
 	}

@@ -48,7 +48,8 @@ func TestResolve(t *testing.T) {
 			want: address{"tcp://h:1", filepath.Join(here, "ca"), filepath.Join(here, "c"), "/k"},
 		},
 		{name: "no address", in: settings{Host: "docker.sock"}, err: "is no address"},
-		{name: "ssh", in: settings{Host: "ssh://u@h"}, err: "ssh is not supported"},
+		{name: "ssh", in: settings{Host: "ssh://u@h:2222/run/d.sock"}, want: address{Host: "ssh://u@h:2222/run/d.sock"}},
+		{name: "ssh with a password", in: settings{Host: "ssh://u:secret@h"}, err: "password"},
 		{name: "half a certificate", in: settings{Host: "tcp://h:1", TLSCert: "c"}, err: "belong together"},
 		{name: "TLS on a socket", in: settings{Host: "unix:///s", TLSCA: "c"}, err: "takes no TLS files"},
 	} {

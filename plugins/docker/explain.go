@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/docker/docker/client"
+
+	"github.com/faultline-go/faultline/plugins/internal/dockerhost"
 )
 
 // explain makes one clear sentence of what went wrong while talking to the engine:
@@ -21,10 +23,16 @@ func (a address) explain(doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: the Docker engine at %s did not answer in time: %w", doing, a.Host, err)
-	case client.IsErrConnectionFailed(err):
+	case client.IsErrConnectionFailed(err), a.left(err):
 		return &unreachable{doing: doing, at: a, cause: err}
 	}
 	return fmt.Errorf("%s: %s: %w", doing, "the Docker engine refused", err)
+}
+
+// left says whether ssh has ended instead of leading to the engine.
+func (a address) left(err error) bool {
+	_, said := dockerhost.Said(err)
+	return dockerhost.SSH(a.Host) && said
 }
 
 // unreachable is the error for an engine that is not there, or not ours to talk to.
@@ -46,6 +54,9 @@ func (u *unreachable) Error() string {
 func (u *unreachable) diagnose() (why, todo string) {
 	path, local := strings.CutPrefix(u.at.Host, "unix://")
 	if !local {
+		if said, ok := dockerhost.Said(u.cause); ok && dockerhost.SSH(u.at.Host) {
+			return "ssh has ended: " + said, "check that the docker command works there when ssh is called without anybody to ask, or " + otherHost
+		}
 		if text := u.cause.Error(); strings.Contains(text, "tls") || strings.Contains(text, "TLS") || strings.Contains(text, "x509") {
 			return "TLS failed: " + text, `check tls_ca, tls_cert and tls_key in the plugin "docker" block`
 		}

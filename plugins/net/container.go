@@ -14,6 +14,7 @@ import (
 	containertype "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 
+	"github.com/faultline-go/faultline/plugins/internal/dockerhost"
 	"github.com/faultline-go/faultline/plugins/internal/netns"
 	"github.com/faultline-go/faultline/sdk"
 )
@@ -39,10 +40,11 @@ type engine struct {
 const answerTime = 10 * time.Second
 
 func (e engine) dial() (*client.Client, error) {
-	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
-	if e.Host != "" {
-		options = []client.Opt{client.WithHost(e.Host), client.WithAPIVersionNegotiation()}
+	options, err := dockerhost.Options(e.Host, nil)
+	if err != nil {
+		return nil, err
 	}
+	options = append(options, client.WithAPIVersionNegotiation())
 	if e.CA != "" || e.Cert != "" {
 		options = append(options, client.WithTLSClientConfig(e.CA, e.Cert, e.Key))
 	}

@@ -30,6 +30,7 @@ func plugin() sdk.Plugin {
 		Doc:      "Delays, loses, damages, slows and cuts the network of containers, processes and interfaces.",
 		Settings: sdk.SettingsOf(via.configure),
 		Targets:  []sdk.TargetType{interfaces},
+		Scan:     strays,
 		Faults: []sdk.FaultType{
 			partition(),
 			blackholePort(),

@@ -16,6 +16,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
 
+	"github.com/faultline-go/faultline/plugins/internal/dockerhost"
 	"github.com/faultline-go/faultline/plugins/internal/netns"
 	"github.com/faultline-go/faultline/plugins/proxy/redirect"
 	"github.com/faultline-go/faultline/sdk"
@@ -112,11 +113,12 @@ func firstProcess(ctx context.Context, c sdk.Candidate) (int, error) {
 	if id == "" {
 		return 0, fmt.Errorf("target %s: its attribute id is needed to tell which container it is", c.ID)
 	}
-	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
-	if host, _ := c.Attributes["engine"].(string); host != "" {
-		options = append(options, client.WithHost(host))
+	host, _ := c.Attributes["engine"].(string)
+	options, err := dockerhost.Options(host, nil)
+	if err != nil {
+		return 0, err
 	}
-	engine, err := client.NewClientWithOpts(options...)
+	engine, err := client.NewClientWithOpts(append(options, client.WithAPIVersionNegotiation())...)
 	if err != nil {
 		return 0, fmt.Errorf("use the Docker engine: %w", err)
 	}

@@ -35,7 +35,7 @@ func (id ID) String() string { return fmt.Sprintf("net:[%d] boot %s", id.Inode, 
 func (id ID) Key() string { return fmt.Sprintf("netns:%d:%s", id.Inode, id.Boot) }
 
 // ErrGone says that the process or the file that should lead to a namespace does not
-// exist.
+// exist, or does not lead to one any more.
 var ErrGone = errors.New("the network namespace is gone")
 
 // Namespace is a network namespace that this process holds open: it lives until Close,
@@ -81,16 +81,16 @@ func At(path string) (*Namespace, error) {
 	return n, nil
 }
 
-// nsfsMagic is the file system type of namespace files.
-const nsfsMagic = unix.NSFS_MAGIC
+// FileSystem is the type of the file system in which namespaces are files.
+const FileSystem = unix.NSFS_MAGIC
 
 func identify(f *os.File) (ID, error) {
 	var kind unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &kind); err != nil {
 		return ID{}, err
 	}
-	if kind.Type != nsfsMagic {
-		return ID{}, errors.New("it is an ordinary file; whoever held the namespace there has let go of it")
+	if kind.Type != FileSystem {
+		return ID{}, fmt.Errorf("it is an ordinary file, whoever held the namespace there has let go of it: %w", ErrGone)
 	}
 	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
 		return ID{}, errors.New("it is a namespace, but not of the network")

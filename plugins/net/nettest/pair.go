@@ -30,8 +30,6 @@ type Host struct {
 	Path string
 	IP   netip.Addr
 	IP6  netip.Addr
-	// Priority is that of the packets that Ping sends, as queues see it; 0: the usual one.
-	Priority uint32
 }
 
 // Device is the interface of every host.

@@ -12,8 +12,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Listen opens a UDP socket in the host, closed with the test.
@@ -55,17 +53,41 @@ func (h Host) Echo(t testing.TB, at netip.AddrPort) netip.AddrPort {
 // included. It waits wait for the last.
 func (h Host) Ping(t testing.TB, to netip.AddrPort, n int, pause, wait time.Duration) (took []time.Duration, answers int) {
 	t.Helper()
+	sent, seen, answers := h.pings(t, to, n, pause, wait)
+	for i, at := range seen {
+		took = append(took, at.Sub(sent[i]))
+	}
+	slices.Sort(took)
+	return took, answers
+}
+
+// Overtaken counts those of n datagrams that took least or longer, and behind which a later
+// one came back earlier.
+func (h Host) Overtaken(t testing.TB, to netip.AddrPort, n int, pause, wait, least time.Duration) (count int) {
+	t.Helper()
+	sent, seen, _ := h.pings(t, to, n, pause, wait)
+	var first time.Time // of those that were sent later
+	for i := n - 1; i >= 0; i-- {
+		at, ok := seen[uint32(i)]
+		if !ok {
+			continue
+		}
+		if !first.IsZero() && at.After(first) && at.Sub(sent[i]) >= least {
+			count++
+		}
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return count
+}
+
+// pings sends datagrams, and says when each was sent and first came back.
+func (h Host) pings(t testing.TB, to netip.AddrPort, n int, pause, wait time.Duration) (sent []time.Time, seen map[uint32]time.Time, answers int) {
+	t.Helper()
 	c := h.Listen(t, netip.AddrPortFrom(unspecified(to.Addr()), 0))
 	defer c.Close()
-	if h.Priority != 0 {
-		raw, err := c.SyscallConn()
-		must(t, err)
-		must(t, raw.Control(func(fd uintptr) {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PRIORITY, int(int32(h.Priority)))
-		}))
-		must(t, err)
-	}
-	sent := make([]time.Time, n)
+	sent = make([]time.Time, n)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -79,7 +101,7 @@ func (h Host) Ping(t testing.TB, to netip.AddrPort, n int, pause, wait time.Dura
 		}
 	}()
 	buffer := make([]byte, 64)
-	seen := map[uint32]time.Time{}
+	seen = map[uint32]time.Time{}
 	for {
 		deadline := time.Now().Add(wait)
 		select {
@@ -107,11 +129,7 @@ func (h Host) Ping(t testing.TB, to netip.AddrPort, n int, pause, wait time.Dura
 		}
 	}
 	<-done
-	for i, at := range seen {
-		took = append(took, at.Sub(sent[i]))
-	}
-	slices.Sort(took)
-	return took, answers
+	return sent, seen, answers
 }
 
 func unspecified(like netip.Addr) netip.Addr {

@@ -1,0 +1,114 @@
+//go:build linux
+
+package impair
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Stray is something that carries a mark of ours.
+type Stray struct {
+	// Mark is the impairment's, as far as it can be read from what is there: of a queueing
+	// discipline and of a device less than the whole.
+	Mark string
+	What string // for people: what it is, and with which command it goes
+	// Armed is set for a table through which packets are led just now.
+	Armed bool
+}
+
+// Of says whether a stray belongs to an impairment.
+func (s Stray) Of(mark string) bool {
+	if len(mark) != markLength {
+		return false
+	}
+	if root, ok := strings.CutPrefix(s.Mark, rootMark); ok {
+		return root == fmt.Sprintf("%x", Spec{Mark: mark}.number())
+	}
+	return strings.HasPrefix(mark, s.Mark)
+}
+
+// rootMark begins what a discipline shows of its mark, which is a number.
+const rootMark = "root:"
+
+// sinkName is what Spec.sink gives.
+var sinkName = regexp.MustCompile(`^fl([0-9a-f]{10})[a-z]$`)
+
+// Strays lists what there is of ours in the site's namespace.
+func (s *Site) Strays() (out []Stray, err error) {
+	tables, err := s.conn.Tables(prefix)
+	if err != nil {
+		return nil, err
+	}
+	armed := map[string]bool{}
+	for _, t := range tables {
+		mark := strings.TrimPrefix(t.Name, prefix)
+		if len(mark) != markLength { // the proxy's have a name of their own
+			continue
+		}
+		live, _, err := s.conn.Live(t, armedSet)
+		if err != nil {
+			return nil, err
+		}
+		armed[mark] = armed[mark] || live > 0
+		family := "inet"
+		if t == (Spec{Mark: mark}).gate() {
+			family = "netdev"
+		}
+		out = append(out, Stray{Mark: mark, What: fmt.Sprintf("table %s (nft delete table %s %s)", t.Name, family, t.Name), Armed: live > 0})
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	for _, l := range links {
+		name := l.Attrs().Name
+		if m := sinkName.FindStringSubmatch(name); m != nil && l.Type() == "ifb" {
+			out = append(out, Stray{Mark: m[1], What: fmt.Sprintf("device %s (ip link delete %s)", name, name)})
+			continue
+		}
+		root, err := s.route.treeAt(l.Attrs().Index)
+		if err != nil {
+			return nil, fmt.Errorf("interface %s: %w", name, err)
+		}
+		if root != nil {
+			out = append(out, Stray{
+				Mark: fmt.Sprintf("%s%x", rootMark, root.Handle&0x0fff_0000),
+				What: fmt.Sprintf("queueing discipline %s of %s (tc qdisc delete dev %s root)", root, name, name),
+			})
+		}
+	}
+	// What a live table leads packets into is as live as that.
+	for i := range out {
+		for mark, is := range armed {
+			out[i].Armed = out[i].Armed || is && out[i].Of(mark)
+		}
+	}
+	return out, nil
+}
+
+// treeAt is the root of a device if that is one of our trees: with a leaf of ours.
+func (r *route) treeAt(index int) (root *Qdisc, err error) {
+	all, err := r.qdiscs(index)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range all {
+		if q.parent == netlink.HANDLE_ROOT && q.ours() {
+			root = &q
+		}
+	}
+	if root == nil {
+		return nil, nil
+	}
+	number := root.Handle & 0x0fff_0000
+	for _, q := range all {
+		if q.parent == root.Handle|2 && q.Handle == leafBase|number {
+			return root, nil
+		}
+	}
+	return nil, nil
+}
