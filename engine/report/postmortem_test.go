@@ -109,7 +109,7 @@ func TestPostmortemIsHonest(t *testing.T) {
 		"marked": {"402 of 1,204 samples bad (33.389 %), 95 % bounds 30.72 % and 37 %; allowed 5 %: broken.", "09:00:12.000, 1.8 s to 1.9 s after steady state first broke",
 			"Marked as mitigated at 09:00:20.000, 9.8 s to 9.9 s after", "Steady again 1 s to 1.5 s after the fault was gone", "Steady state was broken for 20.8 s to 21.4 s", "marked: detected: pager rang"},
 		"unmarked":   {"Nobody and nothing marked it as detected: more than 39.8 s passed without (censored", "it took more than 39.8 s after steady state first broke (censored", "not seen to come back"},
-		"aborted":    {"guard payments tripped", "the run was stopped (operator): interrupt", "by engine, after abort", "120 samples, 299 are needed"},
+		"aborted":    {"guard payments tripped", "the run was stopped (operator): interrupt", "web1: put back by engine, after abort", "120 samples, 299 are needed"},
 		"everything": {"without bounds as the phase was stopped early", "`faultline recover 20261102T090000-a1b2`", "**Not put back**"},
 		"nothing":    {"The run has no experiment.", "No fault was injected."},
 	} {

@@ -100,7 +100,11 @@ func (p *postmortem) recovery() {
 	p.each(func(e *judge.Experiment) {
 		for _, f := range e.Faults {
 			for _, t := range f.Targets {
-				text := fmt.Sprintf("%s%s at %s: %s", p.of(e), f.Name, t.Name, putBack(f, t))
+				how := putBack(f, t)
+				if strings.HasPrefix(how, "by ") {
+					how = "put back " + how
+				}
+				text := fmt.Sprintf("%s%s at %s: %s", p.of(e), f.Name, t.Name, how)
 				if t.Error != "" {
 					text += " (" + t.Error + ")"
 				} else if t.Proof != "" && !t.Residue {
