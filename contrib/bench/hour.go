@@ -29,7 +29,7 @@ var hourPhases = []struct {
 }{{journal.Baseline, 10 * time.Minute}, {journal.During, 30 * time.Minute}, {journal.After, 20 * time.Minute}}
 
 // hourFormats are what is written of the long run: every form of the report.
-var hourFormats = []string{"table", "json", "junit", "markdown", "github", "openmetrics", "csv", "ndjson"}
+var hourFormats = []string{"table", "json", "junit", "markdown", "html", "postmortem", "github", "openmetrics", "csv", "ndjson"}
 
 // hour measures a whole `faultline report` of the long run in each form, which reads and
 // judges it as well, beside what only goes through its lines by encoding/json.
