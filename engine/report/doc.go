@@ -1,5 +1,6 @@
 // Package report renders a judge.Result: for a terminal, as JSON, JUnit XML and
-// Markdown, and the list of past runs.
+// Markdown; and what is made of several: the list of past runs, two runs side by side,
+// and coverage.
 //
 // Every renderer is a pure function of its arguments in a file of its own and has
 // a golden file. The sentences are for people who did not take part: they say what
