@@ -62,7 +62,7 @@ const (
 
 // checkReference says before a run that what it is to be compared with is not there.
 func (g *global) checkReference(to string) error {
-	if to == "" || to == compareLast || to == compareLastHeld {
+	if to == "" || isRelative(to) {
 		return nil
 	}
 	if _, err := g.runPath([]string{to}); err != nil {
@@ -71,31 +71,25 @@ func (g *global) checkReference(to string) error {
 	return nil
 }
 
-// reference is the result of the run to compare with; nil when there is none, and why.
-func (g *global) reference(ctx context.Context, p *pastRuns, to string, r *judge.Result) (before *judge.Result, none string, err error) {
+// isRelative says whether the history has to find the run to compare with.
+func isRelative(to string) bool { return to == compareLast || to == compareLastHeld }
+
+// earlierRun is the result of the last run of the same scenario, or of the last that held;
+// nil when there is none, and why.
+func earlierRun(ctx context.Context, p *pastRuns, to string, r *judge.Result) (before *judge.Result, none string, err error) {
 	s := r.Run.Scenario
-	switch to {
-	case compareLast, compareLastHeld:
-		verdict, what := judge.Verdict(""), "no earlier run"
-		if to == compareLastHeld {
-			verdict, what = judge.Held, "no earlier run that held"
-		}
-		last, err := p.Last(ctx, s.Name, s.Environment, r.Run.ID, verdict)
-		if errors.Is(err, history.ErrNoRun) {
-			return nil, fmt.Sprintf("there is %s of %s", what, s.Name), nil
-		}
-		if err != nil {
-			return nil, "", err
-		}
+	verdict, what := judge.Verdict(""), "no earlier run"
+	if to == compareLastHeld {
+		verdict, what = judge.Held, "no earlier run that held"
+	}
+	last, err := p.Last(ctx, s.Name, s.Environment, r.Run.ID, verdict)
+	if errors.Is(err, history.ErrNoRun) {
+		return nil, fmt.Sprintf("there is %s of %s", what, s.Name), nil
+	}
+	if err == nil {
 		before, err = p.Result(ctx, last.ID)
-		return before, "", err
 	}
-	path, err := g.runPath([]string{to})
-	if err != nil {
-		return nil, "", err
-	}
-	x, err := g.judge(path)
-	return x.Result, "", err
+	return before, "", err
 }
 
 // showRegressions says below a report what a comparison has found.

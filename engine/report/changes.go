@@ -95,6 +95,13 @@ func differences(x *judge.ExperimentComparison, c *judge.Comparison) []string {
 		return nil
 	}
 	var out []string
+	showed := func(v judge.Verdict) bool { return v == judge.Held || v == judge.Broken || v == judge.Inconclusive }
+	switch {
+	case !showed(x.After):
+		return nil // its own report says why
+	case !showed(x.Before):
+		return []string{fmt.Sprintf("%s was %s in the last run", x.Name, word(x.Before))}
+	}
 	if !x.Comparable {
 		for _, n := range x.Notes {
 			out = append(out, fmt.Sprintf("%s is not the same test: %s", x.Name, n))
