@@ -5,6 +5,7 @@ package relay
 import (
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -61,9 +62,10 @@ func fetch(b *testing.B, c net.Conn, buf []byte, n int64) {
 	}
 }
 
-// BenchmarkThroughput: one connection, as fast as it goes.
+// BenchmarkThroughput: one connection, as fast as it goes. "splice" is the floor: one
+// thread that does nothing but move what is there, with no way to stop it.
 func BenchmarkThroughput(b *testing.B) {
-	ways(b, endless, nil, func(b *testing.B, c *net.TCPConn) {
+	run := func(b *testing.B, c *net.TCPConn) {
 		const size = 256 << 20
 		buf := make([]byte, 1<<20)
 		fetch(b, c, buf, 32<<20) // until buffers have their size
@@ -73,7 +75,88 @@ func BenchmarkThroughput(b *testing.B) {
 			fetch(b, c, buf, size)
 		}
 		b.ReportMetric(float64((cpu(b)-before).Milliseconds())/float64(b.N)*(1<<30)/size, "cpu-ms/GiB")
+	}
+	ways(b, endless, nil, run)
+	b.Run("splice", func(b *testing.B) {
+		c := bare(b, server(b, endless))
+		defer c.Close()
+		run(b, c)
 	})
+}
+
+// bare is a connection whose other end gets what upstream sends, by a loop of blocking
+// splices over a pipe of the largest size.
+func bare(b *testing.B, upstream string) *net.TCPConn {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	from, err := net.Dial("tcp", upstream)
+	if err != nil {
+		b.Fatal(err)
+	}
+	in, out := blocking(b, from), blocking(b, accepted)
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		b.Fatal(err)
+	}
+	const most = 1 << 20
+	if _, err := unix.FcntlInt(uintptr(pipe[0]), unix.F_SETPIPE_SZ, most); err != nil {
+		b.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // and its thread ends with it
+		defer close(over)
+		for {
+			n, err := unix.Splice(in, nil, pipe[1], nil, most, unix.SPLICE_F_MOVE)
+			if n <= 0 || err != nil {
+				return
+			}
+			for n > 0 {
+				m, err := unix.Splice(pipe[0], nil, out, nil, int(n), unix.SPLICE_F_MOVE)
+				if err != nil {
+					return
+				}
+				n -= m
+			}
+		}
+	}()
+	b.Cleanup(func() {
+		<-over // the client has hung up
+		for _, fd := range []int{in, out, pipe[0], pipe[1]} {
+			unix.Close(fd)
+		}
+	})
+	return client.(*net.TCPConn)
+}
+
+// blocking takes a connection's descriptor away from Go's poller.
+func blocking(b *testing.B, c net.Conn) int {
+	defer c.Close()
+	f, err := c.(*net.TCPConn).File()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	fd, err := unix.Dup(int(f.Fd()))
+	if err == nil {
+		unix.CloseOnExec(fd)
+		err = unix.SetNonblock(fd, false)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return fd
 }
 
 // cpu is what this process, with server, proxy and client in it, has used.
