@@ -59,7 +59,7 @@ stands in.`,
 	return c
 }
 
-func (g *global) coverage(ctx context.Context, dirs []string, v variables) (*report.Coverage, error) {
+func (g *global) coverage(ctx context.Context, dirs []string, v variables) (*coverage.Coverage, error) {
 	paths, err := scenariosBelow(dirs)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (g *global) coverage(ctx context.Context, dirs []string, v variables) (*rep
 			plugins = append(plugins, p.Description)
 		}
 	}
-	var result report.Coverage
+	var result coverage.Coverage
 	err = g.withPast(ctx, false, func(p *pastRuns) error {
 		var tried []history.Tried
 		tried, err := p.Tried(ctx)
@@ -94,7 +94,7 @@ func (g *global) coverage(ctx context.Context, dirs []string, v variables) (*rep
 
 // survey reads scenarios for what they declare. One that cannot be read is named, and hides
 // no other.
-func (g *global) survey(ctx context.Context, h *host.Host, paths []string, v variables) (all []*scenario.Scenario, unread []report.Unread, err error) {
+func (g *global) survey(ctx context.Context, h *host.Host, paths []string, v variables) (all []*scenario.Scenario, unread []coverage.Unread, err error) {
 	o, err := g.loadOptions(ctx, v, h)
 	if err != nil {
 		return nil, nil, err
@@ -104,7 +104,7 @@ func (g *global) survey(ctx context.Context, h *host.Host, paths []string, v var
 		s, diags := scenario.Load(path, o)
 		if diags.HasErrors() {
 			text, _, _ := strings.Cut(diags.Error(), "\n")
-			unread = append(unread, report.Unread{Path: path, Error: text})
+			unread = append(unread, coverage.Unread{Path: path, Error: text})
 			continue
 		}
 		g.hide(s.Sensitive)

@@ -9,20 +9,61 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/engine/history"
-	"github.com/faultline-go/faultline/engine/report"
+	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/scenario"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
+
+// Format names Coverage's JSON form and its version.
+const Format = "faultline.coverage/v1"
+
+// Coverage is what scenarios try on which group of targets, when that last held, and
+// what none of them tries.
+type Coverage struct {
+	Format    string   `json:"format"`
+	Scenarios int      `json:"scenarios"`
+	Rows      []Row    `json:"faults"`
+	Groups    []Group  `json:"groups"`
+	Unread    []Unread `json:"unread,omitempty"`
+}
+
+// Row is a fault type on a group of targets, over all experiments that have it.
+type Row struct {
+	Group         string        `json:"group"` // the target block: "docker_container.web"
+	Environment   string        `json:"environment,omitempty"`
+	Fault         string        `json:"fault"`
+	Experiments   []string      `json:"experiments"` // "checkout/lose-one-web"
+	Runs          int           `json:"runs"`        // in which it had an effect
+	LastTried     *time.Time    `json:"last_tried"`  // nil: never
+	Verdict       judge.Verdict `json:"verdict,omitempty"`
+	LastHeld      *time.Time    `json:"last_held"`
+	DaysSinceHeld *float64      `json:"days_since_held"`
+}
+
+// Group is a group of targets, and the faults that the plugins here offer for it
+// and no scenario has.
+type Group struct {
+	Group       string   `json:"group"`
+	Environment string   `json:"environment,omitempty"`
+	Kind        string   `json:"kind"`
+	Untried     []string `json:"untried"`
+}
+
+// Unread is a scenario that could not be read.
+type Unread struct {
+	Path  string `json:"path"`
+	Error string `json:"error"`
+}
 
 // group is where faults can be tried: target blocks of the same name in scenarios of the
 // same environment are taken for one.
 type group struct{ block, environment string }
 
 // Of makes the coverage of some scenarios.
-func Of(scenarios []*scenario.Scenario, plugins []*schema.Description, tried []history.Tried, now time.Time) report.Coverage {
-	c := report.Coverage{Format: report.CoverageFormat, Scenarios: len(scenarios), Rows: []report.CoverageRow{}, Groups: []report.CoverageGroup{}}
+func Of(scenarios []*scenario.Scenario, plugins []*schema.Description, tried []history.Tried, now time.Time) Coverage {
+	c := Coverage{Format: Format, Scenarios: len(scenarios), Rows: []Row{}, Groups: []Group{}}
 	kinds := map[group]string{}
-	rows := map[group]map[string]*report.CoverageRow{} // by fault type
+	rows := map[group]map[string]*Row{} // by fault type
 	for _, s := range scenarios {
 		for _, t := range s.Targets {
 			kinds[group{t.Name, s.Environment}] = t.Type
@@ -35,11 +76,11 @@ func Of(scenarios []*scenario.Scenario, plugins []*schema.Description, tried []h
 				g := group{step.Target.Name, s.Environment}
 				kinds[g] = step.Target.Type
 				if rows[g] == nil {
-					rows[g] = map[string]*report.CoverageRow{}
+					rows[g] = map[string]*Row{}
 				}
 				r := rows[g][step.Type]
 				if r == nil {
-					r = &report.CoverageRow{Group: g.block, Environment: g.environment, Fault: step.Type}
+					r = &Row{Group: g.block, Environment: g.environment, Fault: step.Type}
 					rows[g][step.Type] = r
 				}
 				if name := s.Name + "/" + e.Name; !slices.Contains(r.Experiments, name) {
@@ -69,18 +110,18 @@ func Of(scenarios []*scenario.Scenario, plugins []*schema.Description, tried []h
 			slices.Sort(r.Experiments)
 			c.Rows = append(c.Rows, *r)
 		}
-		c.Groups = append(c.Groups, report.CoverageGroup{Group: g.block, Environment: g.environment, Kind: kind, Untried: untried(kind, plugins, rows[g])})
+		c.Groups = append(c.Groups, Group{Group: g.block, Environment: g.environment, Kind: kind, Untried: untried(kind, plugins, rows[g])})
 	}
-	slices.SortFunc(c.Rows, func(a, b report.CoverageRow) int {
+	slices.SortFunc(c.Rows, func(a, b Row) int {
 		return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Environment, b.Environment), strings.Compare(a.Fault, b.Fault))
 	})
-	slices.SortFunc(c.Groups, func(a, b report.CoverageGroup) int {
+	slices.SortFunc(c.Groups, func(a, b Group) int {
 		return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Environment, b.Environment))
 	})
 	return c
 }
 
-func add(r *report.CoverageRow, t history.Tried, now time.Time) {
+func add(r *Row, t history.Tried, now time.Time) {
 	r.Runs += t.Runs
 	if r.LastTried == nil || t.Last.After(*r.LastTried) {
 		r.LastTried, r.Verdict = &t.Last, t.Verdict
@@ -92,7 +133,7 @@ func add(r *report.CoverageRow, t history.Tried, now time.Time) {
 }
 
 // untried are the fault types that fit a kind of target and are not among the rows.
-func untried(kind string, plugins []*schema.Description, rows map[string]*report.CoverageRow) []string {
+func untried(kind string, plugins []*schema.Description, rows map[string]*Row) []string {
 	out := []string{}
 	var target *schema.Target
 	for _, p := range plugins {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/faultline-go/faultline/engine/history"
 	"github.com/faultline-go/faultline/engine/judge"
-	"github.com/faultline-go/faultline/engine/report"
 	"github.com/faultline-go/faultline/engine/scenario"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
@@ -50,7 +49,7 @@ func TestOf(t *testing.T) {
 		{Scenario: "shop", Experiment: "gone", Type: "docker_pause", TargetBlock: web.Name, Last: daysAgo(4), Verdict: judge.Held, LastHeld: daysAgo(4), Runs: 1},
 	}
 	c := Of(scenarios, plugins, tried, now)
-	if c.Format != report.CoverageFormat || c.Scenarios != 3 || len(c.Rows) != 3 || len(c.Groups) != 4 {
+	if c.Format != Format || c.Scenarios != 3 || len(c.Rows) != 3 || len(c.Groups) != 4 {
 		t.Fatalf("%+v", c)
 	}
 	kill := c.Rows[0]

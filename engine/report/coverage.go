@@ -4,54 +4,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
+	"github.com/faultline-go/faultline/engine/coverage"
 	"github.com/faultline-go/faultline/engine/judge"
 )
 
-// CoverageFormat names Coverage's JSON form and its version.
-const CoverageFormat = "faultline.coverage/v1"
-
-// Coverage is what scenarios try on which group of targets, when that last held, and
-// what none of them tries.
-type Coverage struct {
-	Format    string          `json:"format"`
-	Scenarios int             `json:"scenarios"`
-	Rows      []CoverageRow   `json:"faults"`
-	Groups    []CoverageGroup `json:"groups"`
-	Unread    []Unread        `json:"unread,omitempty"`
-}
-
-// CoverageRow is a fault type on a group of targets, over all experiments that have it.
-type CoverageRow struct {
-	Group         string        `json:"group"` // the target block: "docker_container.web"
-	Environment   string        `json:"environment,omitempty"`
-	Fault         string        `json:"fault"`
-	Experiments   []string      `json:"experiments"` // "checkout/lose-one-web"
-	Runs          int           `json:"runs"`        // in which it had an effect
-	LastTried     *time.Time    `json:"last_tried"`  // nil: never
-	Verdict       judge.Verdict `json:"verdict,omitempty"`
-	LastHeld      *time.Time    `json:"last_held"`
-	DaysSinceHeld *float64      `json:"days_since_held"`
-}
-
-// CoverageGroup is a group of targets, and the faults that the plugins here offer for it
-// and no scenario has.
-type CoverageGroup struct {
-	Group       string   `json:"group"`
-	Environment string   `json:"environment,omitempty"`
-	Kind        string   `json:"kind"`
-	Untried     []string `json:"untried"`
-}
-
-// Unread is a scenario that could not be read.
-type Unread struct {
-	Path  string `json:"path"`
-	Error string `json:"error"`
-}
-
 // WriteCoverage writes what is tried and what is not, for a person at a terminal.
-func WriteCoverage(w io.Writer, c *Coverage, o Options) error {
+func WriteCoverage(w io.Writer, c *coverage.Coverage, o Options) error {
 	p := &page{o: o}
 	p.text("", coverageLead(c))
 	if g := coverageGrid(c); len(g.rows) > 0 {
@@ -79,10 +38,10 @@ func WriteCoverage(w io.Writer, c *Coverage, o Options) error {
 }
 
 // CoverageJSON writes the same as JSON.
-func CoverageJSON(w io.Writer, c *Coverage) error { return writeJSON(w, c) }
+func CoverageJSON(w io.Writer, c *coverage.Coverage) error { return writeJSON(w, c) }
 
 // CoverageMarkdown writes the same as GitHub-flavoured Markdown.
-func CoverageMarkdown(w io.Writer, c *Coverage) error {
+func CoverageMarkdown(w io.Writer, c *coverage.Coverage) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Coverage\n\n%s\n", escapeMarkdown(coverageLead(c)))
 	markdownGrid(&b, coverageGrid(c))
@@ -104,7 +63,7 @@ func CoverageMarkdown(w io.Writer, c *Coverage) error {
 
 // untried are the faults that no scenario has for a group, a line for each plugin of which
 // some are, and one for those of which none is.
-func untried(c *Coverage, g CoverageGroup) []string {
+func untried(c *coverage.Coverage, g coverage.Group) []string {
 	plugin := func(fault string) string { name, _, _ := strings.Cut(fault, "_"); return name }
 	begun := map[string]bool{}
 	for _, r := range c.Rows {
@@ -133,7 +92,7 @@ func untried(c *Coverage, g CoverageGroup) []string {
 	return out
 }
 
-func coverageLead(c *Coverage) string {
+func coverageLead(c *coverage.Coverage) string {
 	held, untried := 0, 0
 	for _, r := range c.Rows {
 		if r.Verdict == judge.Held {
@@ -150,7 +109,7 @@ func coverageLead(c *Coverage) string {
 	return fmt.Sprintf("%s: %s. %s more would fit those groups, and no scenario has them.", counted(c.Scenarios, "scenario"), tried, number(untried))
 }
 
-func coverageGrid(c *Coverage) grid {
+func coverageGrid(c *coverage.Coverage) grid {
 	g := grid{title: "What scenarios try", head: []string{"Group", "Fault", "Verdict", "Last tried", "Last held", "Experiments"}, wrap: 5}
 	last := ""
 	for _, r := range c.Rows {

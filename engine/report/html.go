@@ -36,7 +36,7 @@ func HTML(w io.Writer, r *judge.Result) error {
 	}
 	bins := binsFor(r)
 	p := htmlPage{
-		R: r, Title: first(r.Run.Scenario.Title, r.Run.Scenario.Name, r.Run.ID, "Run"), Verdict: verdictView(r.Verdict), Coverage: together(capital(coverage(r)) + "."),
+		R: r, Title: first(r.Run.Scenario.Title, r.Run.Scenario.Name, r.Run.ID, "Run"), Verdict: verdictView(r.Verdict), Coverage: together(capital(outcomes(r)) + "."),
 		Line: runLine(r), Style: template.CSS(pageStyle), Script: template.JS(pageScript), ScriptHash: hashOf(pageScript),
 		Data: template.JS(data), Step: step, StepText: length(float64(step)), Guards: guardTable(r), Done: doneFacts(r), Plugins: pluginTable(r), Planned: plannedTable(r),
 		Probes: probeTable(r), Sources: sourcesOf(r),

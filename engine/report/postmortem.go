@@ -81,7 +81,7 @@ func (p *postmortem) head() {
 		}
 	}
 	row("Status", "draft")
-	row("Verdict", fmt.Sprintf("%s (%s)", word(r.Verdict), coverage(r)))
+	row("Verdict", fmt.Sprintf("%s (%s)", word(r.Verdict), outcomes(r)))
 	row("Owner", r.Run.Scenario.Owner)
 	row("Environment", r.Run.Scenario.Environment)
 	row("Runbook", r.Run.Scenario.Runbook)

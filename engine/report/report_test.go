@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline-go/faultline/engine/coverage"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 )
@@ -433,14 +434,14 @@ func FuzzWrap(f *testing.F) {
 }
 
 func TestCoverage(t *testing.T) {
-	c := &Coverage{Format: CoverageFormat, Scenarios: 2, Rows: []CoverageRow{
+	c := &coverage.Coverage{Format: coverage.Format, Scenarios: 2, Rows: []coverage.Row{
 		{Group: "docker_container.web", Environment: "staging", Fault: "docker_kill", Experiments: []string{"checkout/lose-one-web", "checkout/lose-two-web-containers-and-pause-the-store"}, Runs: 12, LastTried: &day, Verdict: judge.Held, LastHeld: &day, DaysSinceHeld: ptr(0.5)},
 		{Group: "docker_container.web", Environment: "staging", Fault: "net_delay", Experiments: []string{"checkout/slow"}},
 		{Group: "process.web", Fault: "process_kill", Experiments: []string{"small/lose-one"}, Runs: 1, LastTried: &day, Verdict: judge.Broken, LastHeld: &day, DaysSinceHeld: ptr(40)},
-	}, Groups: []CoverageGroup{
+	}, Groups: []coverage.Group{
 		{Group: "docker_container.web", Environment: "staging", Kind: "docker_container", Untried: []string{"docker_pause", "docker_stop", "host_cpu", "proxy_a", "proxy_b", "proxy_c", "proxy_d"}},
 		{Group: "process.web", Kind: "process", Untried: []string{}},
-	}, Unread: []Unread{{Path: "days/new.hcl", Error: "days/new.hcl:3: no such attribute"}}}
+	}, Unread: []coverage.Unread{{Path: "days/new.hcl", Error: "days/new.hcl:3: no such attribute"}}}
 	got := write(t, func(w io.Writer) error { return WriteCoverage(w, c, Options{}) })
 	golden(t, "coverage", got)
 	fits(t, got, 80)

@@ -18,10 +18,10 @@ func word(v judge.Verdict) string { return strings.ReplaceAll(string(v), "_", " 
 // experiments.
 func Headline(r *judge.Result) string {
 	name := first(r.Run.Scenario.Title, r.Run.Scenario.Name, r.Run.ID, "the run")
-	return fmt.Sprintf("%s: %s", name, coverage(r))
+	return fmt.Sprintf("%s: %s", name, outcomes(r))
 }
 
-func coverage(r *judge.Result) string {
+func outcomes(r *judge.Result) string {
 	if len(r.Experiments) == 0 {
 		return "no experiment"
 	}
