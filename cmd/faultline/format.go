@@ -41,20 +41,21 @@ type style struct {
 
 // format is a form of the report.
 type format struct {
-	name  string
-	write func(w io.Writer, r record, s style) error
-	facts bool // it needs nothing of the result that is made of samples
+	name   string
+	write  func(w io.Writer, r record, s style) error
+	facts  bool // it needs nothing of the result that is made of samples
+	before bool // it says what has changed since earlier runs
 }
 
 // reportFormats are the forms of the report, the usual one first.
 var reportFormats = []format{
-	{name: "table", write: func(w io.Writer, r record, s style) error { return report.Terminal(w, r.Result, s.Options) }},
+	{name: "table", write: func(w io.Writer, r record, s style) error { return report.Terminal(w, r.Result, s.Options) }, before: true},
 	{name: "json", write: func(w io.Writer, r record, _ style) error { return report.JSON(w, r.Result) }},
 	{name: "junit", write: func(w io.Writer, r record, s style) error {
 		return report.JUnit(w, r.Result, report.JUnitOptions{Strict: s.strict, Places: r.places})
 	}},
 	{name: "markdown", write: func(w io.Writer, r record, _ style) error { return report.Markdown(w, r.Result) }},
-	{name: "html", write: func(w io.Writer, r record, _ style) error { return report.HTML(w, r.Result) }},
+	{name: "html", write: func(w io.Writer, r record, s style) error { return report.HTML(w, r.Result, s.Before) }, before: true},
 	{name: "postmortem", write: func(w io.Writer, r record, _ style) error { return report.Postmortem(w, r.Result) }},
 	{name: "github", write: func(w io.Writer, r record, _ style) error { return report.GitHub(w, r.Result, r.places) }},
 	{name: "openmetrics", write: func(w io.Writer, r record, _ style) error { return report.OpenMetrics(w, r.Result) }},

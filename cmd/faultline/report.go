@@ -36,7 +36,7 @@ the latest run is taken. The exit code is 0 whatever the verdict.`,
 				return err
 			}
 			s := style{g.reportOptions(out == ""), strict}
-			if f.name == reportFormats[0].name {
+			if f.before {
 				s.Before = g.earlierRuns(c.Context(), r)
 			}
 			if out != "" {

@@ -28,8 +28,9 @@ var pageParsed = template.Must(template.New("page").Parse(pageTemplate))
 
 // HTML writes the run as one page that needs nothing else: no network, no file beside
 // it and, for all but zooming and reading values off the charts, no JavaScript. The
-// result is in it once more as JSON, for the charts and to be saved.
-func HTML(w io.Writer, r *judge.Result) error {
+// result is in it once more as JSON, for the charts and to be saved. before is what is
+// known of earlier runs; nil: nothing is said of them.
+func HTML(w io.Writer, r *judge.Result, before *Before) error {
 	data, step, err := embedded(r)
 	if err != nil {
 		return fmt.Errorf("embed the result: %w", err)
@@ -44,6 +45,12 @@ func HTML(w io.Writer, r *judge.Result) error {
 	for _, reason := range r.Reasons {
 		if reason.Verdict != judge.Residue {
 			p.Reasons = append(p.Reasons, capital(reason.Text)+".")
+		}
+	}
+	if before != nil {
+		p.Since = changeTitle(r, before)
+		for _, x := range changeItems(r, before) {
+			p.Changes = append(p.Changes, together(capital(x)+"."))
 		}
 	}
 	if len(r.Experiments) != 1 {
@@ -134,6 +141,8 @@ type htmlPage struct {
 	Verdict         verdict
 	Coverage, Line  string
 	Reasons         []string
+	Since           string   // since when Changes are
+	Changes         []string // from the last run
 	Style           template.CSS
 	Script, Data    template.JS
 	ScriptHash      string

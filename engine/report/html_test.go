@@ -87,7 +87,7 @@ func drawn() *judge.Result {
 
 func htmlOf(t *testing.T, r *judge.Result) []byte {
 	t.Helper()
-	return write(t, func(w io.Writer) error { return HTML(w, r) })
+	return write(t, func(w io.Writer) error { return HTML(w, r, nil) })
 }
 
 // elements are those of a parsed page, in its order.
@@ -284,6 +284,22 @@ func long(seconds, probes int) *judge.Result {
 
 // An hour with ten probes is there by the second; what is longer gets coarser. Both
 // keep the page small, and the counts as they are.
+// What changed is said where the history is known, and nothing where it is not.
+func TestHTMLSaysWhatChanged(t *testing.T) {
+	r := everything()
+	page := string(write(t, func(w io.Writer) error { return HTML(w, r, earlier(r)) }))
+	if !strings.Contains(page, `<h2 id="since">Since the last run, `) || !strings.Contains(page, "<li>Issue f") {
+		t.Error("the page does not say what changed since the last run")
+	}
+	first := string(write(t, func(w io.Writer) error { return HTML(w, r, &Before{}) }))
+	if !strings.Contains(first, `<h2 id="since">This is the first run`) {
+		t.Error("the page does not say that it is of the first run")
+	}
+	if strings.Contains(string(htmlOf(t, r)), `id="since"`) {
+		t.Error("the page speaks of earlier runs that nobody has told it of")
+	}
+}
+
 func TestHTMLStaysSmall(t *testing.T) {
 	for _, tc := range []struct {
 		name            string
