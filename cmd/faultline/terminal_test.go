@@ -75,7 +75,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 		_ = cmd.Process.Kill()
 		tty.Close()
 		<-x.read
-		x.screen.Close()
+		_ = x.screen.InputPipe().(io.Closer).Close() // ends the reading, which its Close races with
 		<-answered
 	})
 	go func() {
