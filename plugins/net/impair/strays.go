@@ -4,7 +4,6 @@ package impair
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -34,8 +33,16 @@ func (s Stray) Of(mark string) bool {
 // rootMark begins what a discipline shows of its mark, which is a number.
 const rootMark = "root:"
 
-// sinkName is what Spec.sink gives.
-var sinkName = regexp.MustCompile(`^fl([0-9a-f]{10})[a-z]$`)
+// sinkMark is what of a mark a name has that Spec.sink gave: "fl", ten hexadecimal digits
+// and a letter. (Not a regular expression: the helper must stay small.)
+func sinkMark(name string) (mark string, ok bool) {
+	rest, ok := strings.CutPrefix(name, "fl")
+	if !ok || len(rest) != 11 || rest[10] < 'a' || rest[10] > 'z' {
+		return "", false
+	}
+	mark = rest[:10]
+	return mark, strings.Trim(mark, "0123456789abcdef") == ""
+}
 
 // Strays lists what there is of ours in the site's namespace.
 func (s *Site) Strays() (out []Stray, err error) {
@@ -66,8 +73,8 @@ func (s *Site) Strays() (out []Stray, err error) {
 	}
 	for _, l := range links {
 		name := l.Attrs().Name
-		if m := sinkName.FindStringSubmatch(name); m != nil && l.Type() == "ifb" {
-			out = append(out, Stray{Mark: m[1], What: fmt.Sprintf("device %s (ip link delete %s)", name, name)})
+		if m, ok := sinkMark(name); ok && l.Type() == "ifb" {
+			out = append(out, Stray{Mark: m, What: fmt.Sprintf("device %s (ip link delete %s)", name, name)})
 			continue
 		}
 		root, err := s.route.treeAt(l.Attrs().Index)
