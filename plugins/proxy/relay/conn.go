@@ -49,6 +49,11 @@ func (c *conn) look(a *active) {
 	}
 	switch e := a.Effect.(type) {
 	case Reset:
+		if e.After <= 0 { // at once: a timer would let a quick answer through
+			a.did(0, 0)
+			c.end(true)
+			break
+		}
 		h.timer = time.AfterFunc(e.After, func() { a.did(0, 0); c.end(true) })
 	case Timeout:
 		if e.After > 0 {
