@@ -154,3 +154,27 @@ func asJSON(t testing.TB, v any) json.RawMessage {
 	}
 	return raw
 }
+
+// direct calls a plugin in this process with no connection between, so that a call
+// returns when the plugin does. What it answers is of no interest.
+type direct struct{ server wire.Server }
+
+func (d direct) Prepare(ctx context.Context, q wire.Prepare) ([]wire.Prepared, error) {
+	return nil, d.server.Prepare(ctx, q, func(wire.Prepared) error { return nil })
+}
+
+func (d direct) Inject(ctx context.Context, q wire.Inject) ([]wire.Injected, error) {
+	return nil, d.server.Inject(ctx, q, func(wire.Injected) error { return nil })
+}
+
+func (d direct) Observe(ctx context.Context, q wire.Observe) ([]wire.Observed, error) {
+	return nil, d.server.Observe(ctx, q, func(wire.Observed) error { return nil })
+}
+
+func (d direct) Revert(ctx context.Context, q wire.Revert) ([]wire.Reverted, error) {
+	return nil, d.server.Revert(ctx, q, func(wire.Reverted) error { return nil })
+}
+
+func (d direct) Scan(ctx context.Context, known []wire.Known) ([]wire.Finding, error) {
+	return nil, d.server.Scan(ctx, known, func(wire.Finding) error { return nil })
+}

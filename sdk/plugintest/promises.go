@@ -174,54 +174,28 @@ func (k *kit) callsEndWithTheirContext(t *testing.T) {
 	l.prepare(p)
 	config := asJSON(t, k.Config)
 	revert := wire.Revert{Lease: Lease(l.fault), Type: k.Type, By: "plugintest", Targets: l.undos, Again: true}
+	var to caller = p.Client // whose calls return in any case
+	if p.server != nil {
+		to = direct{p.server}
+	}
+	prepare := wire.Prepare{Type: k.Type, Config: config, Targets: l.targets, AcceptIrreversible: k.AcceptIrreversible}
+	observe := wire.Observe{Type: k.Type, Config: config, Targets: l.undos}
+	known := []wire.Known{{Type: k.Type, Fault: l.fault, Targets: l.undos}}
 	for _, call := range []struct {
 		name string
 		make func(context.Context) error
 	}{
-		{"Prepare", func(ctx context.Context) error {
-			q := wire.Prepare{Type: k.Type, Config: config, Targets: l.targets, AcceptIrreversible: k.AcceptIrreversible}
-			if p.server == nil {
-				_, err := p.Client.Prepare(ctx, q)
-				return err
-			}
-			return p.server.Prepare(ctx, q, func(wire.Prepared) error { return nil })
-		}},
-		{"Inject", func(ctx context.Context) error {
-			if p.server == nil {
-				_, err := p.Client.Inject(ctx, l.order())
-				return err
-			}
-			return p.server.Inject(ctx, l.order(), func(wire.Injected) error { return nil })
-		}},
-		{"Observe", func(ctx context.Context) error {
-			q := wire.Observe{Type: k.Type, Config: config, Targets: l.undos}
-			if p.server == nil {
-				_, err := p.Client.Observe(ctx, q)
-				return err
-			}
-			return p.server.Observe(ctx, q, func(wire.Observed) error { return nil })
-		}},
-		{"Scan", func(ctx context.Context) error {
-			known := []wire.Known{{Type: k.Type, Fault: l.fault, Targets: l.undos}}
-			if p.server == nil {
-				_, err := p.Client.Scan(ctx, known)
-				return err
-			}
-			return p.server.Scan(ctx, known, func(wire.Finding) error { return nil })
-		}},
-		{"Revert", func(ctx context.Context) error {
-			if p.server == nil {
-				_, err := p.Client.Revert(ctx, revert)
-				return err
-			}
-			return p.server.Revert(ctx, revert, func(wire.Reverted) error { return nil })
-		}},
+		{"Prepare", func(ctx context.Context) error { _, err := to.Prepare(ctx, prepare); return err }},
+		{"Inject", func(ctx context.Context) error { _, err := to.Inject(ctx, l.order()); return err }},
+		{"Observe", func(ctx context.Context) error { _, err := to.Observe(ctx, observe); return err }},
+		{"Scan", func(ctx context.Context) error { _, err := to.Scan(ctx, known); return err }},
+		{"Revert", func(ctx context.Context) error { _, err := to.Revert(ctx, revert); return err }},
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 		returned := make(chan struct{})
 		go func() {
 			_ = call.make(ctx)   // that it fails is its right
-			if p.server == nil { // our end has returned in any case: does it still answer?
+			if p.server == nil { // does it still answer?
 				answering, cancel := context.WithTimeout(context.Background(), k.Timeout)
 				defer cancel()
 				if _, err := p.Describe(answering); err != nil {
