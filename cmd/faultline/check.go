@@ -130,7 +130,7 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 	} else if ok {
 		facts.Drill = &readiness.Drill{At: d.At, By: d.By, Took: d.Took, Runs: d.Runs}
 	}
-	pending, err := recover.Pending(store)
+	pending, _, err := recover.Pending(ctx, store)
 	if err != nil {
 		return facts, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/faultline-go/faultline/engine/halt"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/engine/recover"
 )
 
 // haltPatience is how long halt waits for the runs to have put everything back.
@@ -25,7 +27,8 @@ func newHalt(g *global) *cobra.Command {
 		Short: "Stop every run at once, and let none begin until released",
 		Long: `halt stops every run of the state folder, from any terminal: their faults are put
 back, and no new run begins until ` + "`faultline halt -release`" + `. It waits until everything
-is put back, and says how long that took. With -drill it does the same and releases the
+is put back, and says how long that took. Runs that died before and were not recovered it
+names, and ends with code 5: what they broke may still be broken. With -drill it does the same and releases the
 halt again: practise it while it does not matter.`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -88,6 +91,12 @@ func (g *global) halt(c *cobra.Command, reason string, drill bool) error {
 			}
 		}()
 	}
+	// Only now, for it may wait: whoever has died is told from whoever lives.
+	dead, _, err := recover.Pending(c.Context(), store)
+	if err != nil {
+		return err
+	}
+	dead = slices.DeleteFunc(dead, func(r journal.RunInfo) bool { return slices.Contains(live, r.ID) })
 	fmt.Fprintf(c.OutOrStdout(), "Halted: %s (by %s, %s). %d runs are live.\n", h.Reason, h.By, h.At.Local().Format(time.DateTime), len(live))
 	dirty := false
 	for _, id := range live {
@@ -101,6 +110,14 @@ func (g *global) halt(c *cobra.Command, reason string, drill bool) error {
 			dirty = true
 		}
 		fmt.Fprintf(c.OutOrStdout(), "%s: %s after %.2f s\n", id, state, time.Since(began).Seconds())
+	}
+	for _, r := range dead {
+		state := "died before, and may have left something broken"
+		if r.Finished {
+			state = "left something broken before"
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s: %s: put it right with `faultline recover %[1]s`\n", r.ID, state)
+		dirty = true
 	}
 	if drill && !dirty {
 		if err := halt.Drilled(g.state(), who(), time.Since(began), len(live)); err != nil {

@@ -25,7 +25,8 @@ func newRecover(g *global) *cobra.Command {
 		Long: `recover undoes, from the journals alone, what runs left that ended without putting
 everything back: it replays their open undo records, verifies, scans for residue, and
 writes what it did into the same journals. Without arguments it takes every such run
-of the state folder. A fault that cannot be undone never stops the others.`,
+of the state folder, and names those that it leaves alone because they are live. A fault
+that cannot be undone never stops the others.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "text", "json"); err != nil {
 				return err
@@ -42,13 +43,18 @@ of the state folder. A fault that cannot be undone never stops the others.`,
 			if err != nil {
 				return err
 			}
-			runs, err := pending(store, args)
+			runs, live, err := pending(c.Context(), store, args)
 			if err != nil {
 				return err
 			}
 			results, err := g.recoverAll(c.Context(), store, runs)
 			if err != nil {
 				return err
+			}
+			if len(args) == 0 {
+				var taken []string
+				results, taken = withoutTaken(results)
+				g.leaveAlone(append(live, taken...))
 			}
 			if len(results) > 0 {
 				g.remember(c.Context(), record{}, nil)
@@ -63,24 +69,47 @@ of the state folder. A fault that cannot be undone never stops the others.`,
 	return c
 }
 
-// pending lists the runs to recover: the named ones, or all that need it.
-func pending(store *journal.Store, names []string) ([]string, error) {
+// pending lists the runs to recover, the named ones or all that need it, and in the
+// second case the live ones.
+func pending(ctx context.Context, store *journal.Store, names []string) (runs, live []string, err error) {
 	if len(names) > 0 {
 		for _, name := range names {
 			if _, err := store.Run(name); err != nil {
-				return nil, fmt.Errorf("%w; `faultline history` lists the runs", err)
+				return nil, nil, fmt.Errorf("%w; `faultline history` lists the runs", err)
 			}
 		}
-		return names, nil
+		return names, nil, nil
 	}
-	runs, err := recover.Pending(store)
-	if err != nil {
-		return nil, err
-	}
+	open, held, err := recover.Pending(ctx, store)
+	return idsOf(open), idsOf(held), err
+}
+
+func idsOf(runs []journal.RunInfo) (ids []string) {
 	for _, r := range runs {
-		names = append(names, r.ID)
+		ids = append(ids, r.ID)
 	}
-	return names, nil
+	return ids
+}
+
+// withoutTaken takes the runs out of the results that somebody else, another recovery or
+// the guardian, was quicker to take.
+func withoutTaken(results []recover.Result) (ours []recover.Result, taken []string) {
+	ours = []recover.Result{}
+	for _, r := range results {
+		if r.Taken {
+			taken = append(taken, r.Run)
+			continue
+		}
+		ours = append(ours, r)
+	}
+	return ours, taken
+}
+
+// leaveAlone names the runs that are in somebody's hands.
+func (g *global) leaveAlone(runs []string) {
+	for _, id := range runs {
+		fmt.Fprintf(g.process.stderr, "Run %s is live: left alone.\n", id)
+	}
 }
 
 func (g *global) recoverAll(ctx context.Context, store *journal.Store, runs []string) ([]recover.Result, error) {
@@ -98,7 +127,7 @@ func (g *global) recoverAll(ctx context.Context, store *journal.Store, runs []st
 	for _, id := range runs {
 		r, err := recover.Run(ctx, o, id)
 		if err != nil {
-			r.Error = err.Error()
+			r.Error, r.Taken = err.Error(), errors.Is(err, journal.ErrLive)
 		}
 		results = append(results, r)
 	}
@@ -125,10 +154,11 @@ func (g *global) showOpen(c *cobra.Command, names []string, format string) error
 	if err != nil {
 		return err
 	}
-	runs, err := pending(store, names)
+	runs, live, err := pending(c.Context(), store, names)
 	if err != nil {
 		return err
 	}
+	g.leaveAlone(live)
 	type openFault struct {
 		Run     string   `json:"run"`
 		ID      string   `json:"id"`

@@ -155,7 +155,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 	if h, err := halt.Get(store.Dir()); err == nil {
 		return record{}, refused(fmt.Errorf("a halt is in force (by %s, %s): %s; `faultline halt -release` ends it; nothing was touched", h.By, h.At.Local().Format(time.DateTime), h.Reason))
 	}
-	if err := nothingPending(store); err != nil {
+	if err := nothingPending(c.Context(), store); err != nil {
 		return record{}, err
 	}
 	id := journal.NewRunID(time.Now(), s.Name)
@@ -210,8 +210,8 @@ func savedPlan(path string) (*plan.Plan, error) {
 }
 
 // nothingPending refuses to break anything while something may still be broken.
-func nothingPending(store *journal.Store) error {
-	runs, err := recover.Pending(store)
+func nothingPending(ctx context.Context, store *journal.Store) error {
+	runs, _, err := recover.Pending(ctx, store)
 	if err != nil {
 		return err
 	}

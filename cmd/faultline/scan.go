@@ -67,7 +67,7 @@ func (g *global) scan(ctx context.Context) ([]journal.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := g.openFaults()
+	known, err := g.openFaults(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +104,12 @@ func (g *global) scan(ctx context.Context) ([]journal.Finding, error) {
 
 // openFaults lists what the journals of runs that nobody holds say is open, by
 // plugin.
-func (g *global) openFaults() (map[string][]wire.Known, error) {
+func (g *global) openFaults(ctx context.Context) (map[string][]wire.Known, error) {
 	store, err := journal.OpenRead(g.state())
 	if err != nil {
 		return nil, err
 	}
-	runs, err := recover.Pending(store)
+	runs, _, err := recover.Pending(ctx, store)
 	if err != nil {
 		return nil, err
 	}

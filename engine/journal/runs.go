@@ -26,6 +26,7 @@ type RunInfo struct {
 	ExitCode int       // that goes with it
 	Residue  int       // targets that could not be put back
 	Live     bool      // a process holds the run
+	Owner    int       // that process, when it is live; 0: not known
 	Err      error     // why the rest could not be read: the run died before its first event, or is damaged
 }
 
@@ -124,7 +125,9 @@ func (s *Store) ids() ([]string, error) {
 
 func (s *Store) info(id string) RunInfo {
 	r := RunInfo{ID: id, Dir: s.RunDir(id)}
-	r.Live = live(r.Dir)
+	if r.Live = live(r.Dir); r.Live {
+		r.Owner = owner(r.Dir)
+	}
 	f, err := os.Open(filepath.Join(r.Dir, FileName))
 	if err != nil {
 		r.Err = err

@@ -241,6 +241,19 @@ func live(dir string) bool {
 	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
+// owner is the process that says of itself that it holds a run's lock.
+func owner(dir string) int {
+	raw, err := os.ReadFile(filepath.Join(dir, lockFile))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil || pid < 1 {
+		return 0
+	}
+	return pid
+}
+
 func closeUnless(err *error, c io.Closer) {
 	if *err != nil {
 		c.Close()

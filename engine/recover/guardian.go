@@ -23,34 +23,45 @@ const (
 )
 
 // Guard sleeps until the engine's end of the pipe closes, and puts right what the
-// engine left if it died before the run's end. The returned bool says whether there
-// was anything to do: not after a run that ended, and not when somebody else has
-// recovered it meanwhile.
+// engine left if it died before the run's end. The returned bool says whether it has
+// tried to. A run that has its end is left alone, whatever that end says: the engine
+// has told the operator of residue, and `faultline recover` is the operator's to run.
+// So is a run that somebody else has recovered meanwhile.
 func Guard(ctx context.Context, engine io.Reader, o Options, run string) (Result, bool, error) {
 	// The content does not matter, and an error is an end as well.
 	_, _ = io.Copy(io.Discard, engine)
-	info, err := o.Store.Run(run)
-	if err != nil {
+	if over, err := overFor(o.Store, run); over || err != nil {
 		return Result{}, false, err
-	}
-	if info.Finished && info.Residue == 0 || info.Err != nil && neverBegan(info) {
-		return Result{}, false, nil
 	}
 	waitForPlugins(ctx, o.Store.RunDir(run))
 	deadline := time.Now().Add(lockPatience)
 	for {
-		result, err := Run(ctx, o, run)
-		if !errors.Is(err, journal.ErrLive) {
-			return result, true, err
+		// Again each time: the end is written before the lock is given back, and
+		// whoever holds it, engine or another recovery, may be about to do both.
+		if over, err := overFor(o.Store, run); over || err != nil {
+			return Result{}, false, err
 		}
-		if info, e := o.Store.Run(run); e == nil && info.Finished && !info.Live {
+		result, err := takeOver(ctx, o, run, ended)
+		switch {
+		case errors.Is(err, errOver):
 			return Result{}, false, nil
+		case !errors.Is(err, journal.ErrLive):
+			return result, true, err
 		}
 		if time.Now().After(deadline) {
 			return Result{}, true, fmt.Errorf("somebody holds run %s: %w", run, err)
 		}
 		pause(ctx, look)
 	}
+}
+
+// overFor says whether there is nothing for a guardian to do about a run.
+func overFor(store *journal.Store, run string) (bool, error) {
+	info, err := store.Run(run)
+	if err != nil {
+		return false, err
+	}
+	return info.Finished || info.Err != nil && neverBegan(info), nil
 }
 
 // waitForPlugins waits until every open fault has an outcome on record, for a while.
@@ -61,14 +72,14 @@ func waitForPlugins(ctx context.Context, dir string) {
 	}
 	open := Open(log.Events)
 	for end := time.Now().Add(pluginsFirst); time.Now().Before(end) && ctx.Err() == nil; {
-		if settled(arbiter.Dir(dir), open) {
+		if allOnRecord(arbiter.Dir(dir), open) {
 			return
 		}
 		pause(ctx, look)
 	}
 }
 
-func settled(dir arbiter.Dir, open []Fault) bool {
+func allOnRecord(dir arbiter.Dir, open []Fault) bool {
 	for _, f := range open {
 		o, err := dir.Outcome(f.Intent.ID)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -37,27 +36,6 @@ type Options struct {
 // DefaultPatience is the default of Options.Patience.
 const DefaultPatience = time.Minute
 
-// Pending lists the runs that are not live and need recovery: unfinished ones, and
-// finished ones that left residue. A run that died before its first event was on disk
-// is not among them: an intent comes after that, so that nothing was broken.
-func Pending(store *journal.Store) ([]journal.RunInfo, error) {
-	runs, err := store.Runs()
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(runs, func(r journal.RunInfo) bool {
-		return r.Live || r.Finished && r.Residue == 0 || r.Err != nil && neverBegan(r)
-	}), nil
-}
-
-func neverBegan(r journal.RunInfo) bool {
-	log, err := journal.ReadAll(r.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true
-	}
-	return err == nil && len(log.Events) == 0
-}
-
 // Result is what recovery of a run did.
 type Result struct {
 	Run      string            `json:"run"`
@@ -65,6 +43,7 @@ type Result struct {
 	Findings []journal.Finding `json:"findings,omitempty"`
 	Residue  int               `json:"residue,omitempty"` // what is left, as judged from the whole journal
 	Error    string            `json:"error,omitempty"`   // the run could not be recovered at all
+	Taken    bool              `json:"-"`                 // because somebody else has it
 }
 
 // FaultResult is what became of one fault.
@@ -92,17 +71,28 @@ func (r Result) Clean() bool {
 // says that the run could not be taken over; what could not be undone is in the
 // result. A run that left nothing is not touched.
 func Run(ctx context.Context, o Options, run string) (Result, error) {
+	info, err := o.Store.Run(run)
+	if err != nil || !info.Live && settled(info) {
+		return Result{Run: run}, err
+	}
+	result, err := takeOver(ctx, o, run, endedClean)
+	if errors.Is(err, errOver) {
+		err = nil
+	}
+	return result, err
+}
+
+// errOver says that whoever held the run before has brought it to its end.
+var errOver = errors.New("the run is over")
+
+// takeOver takes a run's lock, and recovers the run unless over says that there is
+// nothing to do. It is asked with the lock held: while somebody else holds it, what the
+// journal says is not the last word.
+func takeOver(ctx context.Context, o Options, run string, over func([]journal.Event) bool) (Result, error) {
 	if o.Patience == 0 {
 		o.Patience = DefaultPatience
 	}
 	result := Result{Run: run}
-	info, err := o.Store.Run(run)
-	if err != nil {
-		return result, err
-	}
-	if !info.Live && (info.Finished && info.Residue == 0 || info.Err != nil && neverBegan(info)) {
-		return result, nil
-	}
 	w, err := o.Store.TakeOver(run)
 	if err != nil {
 		return result, err
@@ -111,6 +101,9 @@ func Run(ctx context.Context, o Options, run string) (Result, error) {
 	log, err := journal.ReadAll(w.Dir())
 	if err != nil {
 		return result, err
+	}
+	if len(log.Events) == 0 || over(log.Events) {
+		return result, errOver
 	}
 	r := &recovery{Options: o, ctx: ctx, run: run, journal: w, begin: started(log.Events), folder: judge.NewFolder()}
 	r.crew = newCrew(r.start)

@@ -211,7 +211,7 @@ func (s *scene) end() *journal.RunEnded {
 
 func (s *scene) pending() int {
 	s.t.Helper()
-	runs, err := Pending(s.store)
+	runs, _, err := Pending(s.t.Context(), s.store)
 	if err != nil {
 		s.t.Fatal(err)
 	}

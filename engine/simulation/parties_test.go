@@ -151,7 +151,7 @@ func (w *world) recover(dieAt int) *life {
 	l := w.newLife("recover", dieAt)
 	l.begin(func() {
 		o := w.recovery(l, "recover")
-		pending, err := recover.Pending(o.Store)
+		pending, _, err := recover.Pending(l.ctx, o.Store)
 		if err != nil && !l.isDead() {
 			w.violates("recover cannot list the runs: %v", err)
 		}

@@ -116,7 +116,7 @@ func (w *world) recovered() *journal.Store {
 		if minute == 3 {
 			w.heals()
 		}
-		pending, err := recover.Pending(store)
+		pending, _, err := recover.Pending(context.Background(), store)
 		if err != nil {
 			w.violates("the runs cannot be listed: %v", err)
 			break
