@@ -213,8 +213,19 @@ func (s snapshot) living(t sdk.PrepareTarget) error {
 }
 
 // still checks right before an injection that the container is the incarnation
-// that Prepare saw.
+// that Prepare saw, and that nobody has paused it.
 func (s snapshot) still(found bool, name, startedAt string) error {
+	if err := s.same(found, name, startedAt); err != nil {
+		return err
+	}
+	if s.Paused {
+		return fmt.Errorf("container %s was paused by somebody else: left alone", name)
+	}
+	return nil
+}
+
+// same checks only the first of it.
+func (s snapshot) same(found bool, name, startedAt string) error {
 	switch {
 	case !found:
 		return fmt.Errorf("container %s does not exist any more: %w", name, sdk.ErrGone)
@@ -222,8 +233,6 @@ func (s snapshot) still(found bool, name, startedAt string) error {
 		return fmt.Errorf("container %s was started anew at %s: %w", name, s.StartedAt, sdk.ErrGone)
 	case !s.Running || s.Restarting:
 		return fmt.Errorf("container %s is %s: %w", name, s.Status, sdk.ErrGone)
-	case s.Paused:
-		return fmt.Errorf("container %s was paused by somebody else: left alone", name)
 	}
 	return nil
 }

@@ -160,6 +160,11 @@ func (e *engines) unplug(ctx context.Context, u connection) error {
 	if connected, _ := u.as(s); !connected {
 		return fmt.Errorf("container %s was disconnected from %s by somebody else", u.Name, u.Network)
 	}
+	over, err := engine.turn(ctx)
+	if err != nil {
+		return err // nothing was asked of the engine yet
+	}
+	defer over()
 	ctx, cancel := finish(ctx, engineTime)
 	defer cancel()
 	err = engine.NetworkDisconnect(ctx, u.NetworkID, u.Container, false)
@@ -194,8 +199,13 @@ func (e *engines) plug(ctx context.Context, u connection) (sdk.Reverted, error) 
 	if r, done := u.alone(s, found); done {
 		return r, nil
 	}
+	over, err := engine.turn(ctx)
+	if err != nil {
+		return sdk.Reverted{}, err
+	}
 	// Somebody may do the same at this moment: what counts is how it looks afterwards.
 	connect := engine.NetworkConnect(ctx, u.NetworkID, u.Container, u.settings())
+	over()
 	s, found, err = engine.look(ctx, u.Container)
 	if err != nil {
 		return sdk.Reverted{}, errors.Join(engine.at.explain("connect container "+u.Name+" again", connect), err)

@@ -101,6 +101,51 @@ func TestDisconnectOutlivesTheIncarnation(t *testing.T) {
 	}
 }
 
+// Another fault of the same experiment pauses the container between Prepare and Inject:
+// that is no reason to leave it connected, nor to leave it disconnected.
+func TestDisconnectBesideAPause(t *testing.T) {
+	l := newLab(t)
+	f, sister := disconnect(l.engines), pause(l.engines)
+	net, _, _ := l.network()
+	target := l.run(connected(net, &network.EndpointSettings{Aliases: []string{"store"}}))
+	u, p := prepared(l, f, target, onlyNetwork), prepared(l, sister, target, pauseConfig{})
+	l.must(sister.Inject(context.Background(), pauseConfig{}, p))
+	l.must(f.Inject(context.Background(), onlyNetwork, u))
+	observes(l, f, onlyNetwork, u, true, false)
+	observes(l, sister, pauseConfig{}, p, true, false)
+	reverts(l, disconnect, u, sdk.PutBack)
+	observes(l, sister, pauseConfig{}, p, true, false)
+	reverts(l, pause, p, sdk.PutBack)
+	if connected, differs := u.as(l.look(u.Container)); !connected || differs != "" {
+		t.Errorf("after both reverts: connected %v, %s", connected, differs)
+	}
+}
+
+// Whoever connects or disconnects waits until nobody else does, and not for longer than
+// its caller wants.
+func TestOneAtATimeAtTheNetworks(t *testing.T) {
+	e, err := address{Host: "unix:///nowhere/docker.sock"}.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	over, err := e.turn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.turn(impatient); !errors.Is(err, context.Canceled) {
+		t.Errorf("a second turn: %v", err)
+	}
+	over()
+	over, err = e.turn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	over()
+}
+
 func TestDisconnectFromDefaultBridge(t *testing.T) {
 	l := newLab(t)
 	f := disconnect(l.engines)

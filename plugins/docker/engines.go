@@ -101,7 +101,7 @@ func (a address) dial() (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use the Docker engine at %s: %w", a.Host, err)
 	}
-	return &engine{Client: c, at: a}, nil
+	return &engine{Client: c, at: a, plugs: make(chan struct{}, 1)}, nil
 }
 
 // engine is a client of one Docker engine. Its own methods explain their errors;
@@ -109,6 +109,25 @@ func (a address) dial() (*engine, error) {
 type engine struct {
 	*client.Client
 	at address
+
+	// plugs has room for one: whoever connects or disconnects a container has it. An
+	// engine of version 20.10 can come to a standstill when several containers leave one
+	// user-defined network at the same moment: the end of one endpoint
+	// (processEndpointDelete) and the clearing of names (getSvcRecords and its like) take
+	// libnetwork's locks in opposite order, and from then on every inspect of these
+	// containers waits for ever. Connections are quick; one after the other they cost a
+	// fault on many containers little.
+	plugs chan struct{}
+}
+
+// turn waits until it is the caller's turn to connect or disconnect a container.
+func (e *engine) turn(ctx context.Context) (over func(), err error) {
+	select {
+	case e.plugs <- struct{}{}:
+		return func() { <-e.plugs }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a turn at the networks of the Docker engine at %s: %w", e.at.Host, context.Cause(ctx))
+	}
 }
 
 // engines are the engines this process has talked to: the one of the settings, and

@@ -165,7 +165,10 @@ func (r result) failed(argv []string, container string) error {
 }
 
 func (e *engines) breakByExec(ctx context.Context, c execConfig, u executed) error {
-	engine, _, err := u.toChange(ctx, e)
+	engine, s, err := u.toChange(ctx, e)
+	if err == nil {
+		err = s.still(true, u.Name, u.StartedAt) // in a paused one nothing can be run
+	}
 	if err != nil {
 		return err
 	}

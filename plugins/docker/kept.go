@@ -35,11 +35,14 @@ func (k kept) look(ctx context.Context, e *engines) (*engine, snapshot, bool, er
 	return e.lookAt(ctx, k.Engine, k.Container)
 }
 
-// toChange looks, right before the injection, at the incarnation that Prepare saw.
+// toChange looks, right before the injection, at the incarnation that Prepare saw. That
+// it is paused meanwhile is no reason to leave it alone: a docker_pause of the same
+// experiment may have been quicker, and what a container keeps can be changed all the
+// same.
 func (k kept) toChange(ctx context.Context, e *engines) (*engine, snapshot, error) {
 	engine, s, found, err := k.look(ctx, e)
 	if err == nil {
-		err = s.still(found, k.Name, k.StartedAt)
+		err = s.same(found, k.Name, k.StartedAt)
 	}
 	return engine, s, err
 }

@@ -35,10 +35,12 @@ const (
 	// settle is how long a request that nobody waits for any more may still sit in
 	// the engine before it acts.
 	settle = 10 * time.Second
-	// engineTime bounds one change that the engine makes: killing waits for the
-	// container's end, and for its own second try.
-	engineTime = 20 * time.Second
-	// revertTime is the longest that putting one container back may take.
+	// engineTime bounds one dealing with the engine: killing waits for the container's
+	// end, and for its own second try; and an engine with much to do on a small machine
+	// was seen to take half a minute to start or inspect one container.
+	engineTime = time.Minute
+	// revertTime is the longest that putting one container back may take. It is part of
+	// what a plan promises: at an engine that is slower still, the revert is tried again.
 	revertTime = 30 * time.Second
 	// atOnce is how many containers a fault works on beside each other: more only wait
 	// for each other inside the engine.
