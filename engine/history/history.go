@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -38,10 +40,10 @@ const settings = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=
 // there or is of no use.
 func Open(ctx context.Context, stateDir string) (*Index, error) {
 	path := filepath.Join(stateDir, FileName)
-	x, err := open(ctx, path)
+	x, err := openPatiently(ctx, path)
 	if err != nil && damaged(err) {
 		if err = remove(path); err == nil {
-			x, err = open(ctx, path)
+			x, err = openPatiently(ctx, path)
 		}
 		if err == nil {
 			x.Rebuilt = true
@@ -67,6 +69,29 @@ func OpenMemory(ctx context.Context) (*Index, error) {
 		return nil, fmt.Errorf("open an index of runs in memory: %w", err)
 	}
 	return x, nil
+}
+
+// How long an index may be busy while it is opened, and how often it is tried again.
+const (
+	busyTime  = 30 * time.Second
+	busyPause = 20 * time.Millisecond
+)
+
+// openPatiently tries again while others have the file busy. SQLite's own patience, the
+// busy_timeout, does not reach everywhere: who turns the write-ahead log on, or finds one
+// to recover, or upgrades a lock that another has too, is told so at once.
+func openPatiently(ctx context.Context, path string) (*Index, error) {
+	for end := time.Now().Add(busyTime); ; {
+		x, err := open(ctx, path)
+		if err == nil || !busy(err) || !time.Now().Before(end) {
+			return x, err
+		}
+		select {
+		case <-time.After(busyPause):
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), err)
+		}
+	}
 }
 
 func open(ctx context.Context, path string) (_ *Index, err error) {
@@ -162,16 +187,15 @@ func list[T any](ctx context.Context, q queryer, query string, scan func(*sql.Ro
 }
 
 // damaged says whether an error is SQLite's word for a file that cannot be used.
-func damaged(err error) bool {
+func damaged(err error) bool { return isOne(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) }
+
+// busy says whether an error is SQLite's word for a file that others use at this moment.
+func busy(err error) bool { return isOne(err, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) }
+
+// isOne compares the primary code of an error of SQLite's.
+func isOne(err error, codes ...int) bool {
 	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return true
-	}
-	return false
+	return errors.As(err, &e) && slices.Contains(codes, e.Code()&0xff)
 }
 
 // Damaged says whether an error is about an index that is of no use.

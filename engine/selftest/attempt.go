@@ -56,15 +56,16 @@ type engine struct {
 	code int           // its exit code; -1: a signal ended it; valid once over is closed
 }
 
-// tries is how often a run may end before it comes to its accident.
-const tries = 3
+// tries is how often a case is begun that a slow machine does not let come to its
+// accident.
+const tries = 2
 
 // try makes one case from beginning to end, and leaves nothing behind but its folder
 // where something was wrong.
 func (l *lab) try(ctx context.Context, c Case) CaseResult {
 	for again := 1; ; again++ {
 		r, err := l.tryOnce(ctx, c, again == tries)
-		if !errors.Is(err, errNoEvent) || again == tries || ctx.Err() != nil {
+		if !errors.Is(err, errNoEvent) || r.bad() || again == tries || ctx.Err() != nil {
 			return r
 		}
 	}
@@ -88,10 +89,14 @@ func (l *lab) tryOnce(ctx context.Context, c Case, last bool) (CaseResult, error
 	if err == nil && c.calm() {
 		err = l.warmUp(a.dir)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, errNoEvent):
+		a.r.Untested = err.Error()
+	default:
 		a.r.Untried = err.Error()
 	}
-	a.cleanUp(ctx, last || !errors.Is(err, errNoEvent))
+	a.cleanUp(ctx, last || !errors.Is(err, errNoEvent) || a.r.bad())
 	return *a.r, err
 }
 

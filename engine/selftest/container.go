@@ -28,21 +28,22 @@ const (
 
 const imageRepository = "faultline-selftest"
 
-// dock is what a self-test has on the Docker engine: an image and a network, and a
-// container for each case.
+// dock is what a self-test has on the Docker engine: an image, and a container for each
+// case in a network of its own. Of its own, because cases end containers at the same
+// moment, and an engine of version 20.10 comes to a standstill when several of them leave
+// one user-defined network at once (two of libnetwork's locks are taken in opposite
+// order); that is not what is tested here.
 type dock struct {
-	engine  *dockerEngine
-	token   string
-	image   string
-	network string // name
-	id      string // of the network
+	engine *dockerEngine
+	token  string
+	image  string
 
 	mu   sync.Mutex
 	free []*container
 }
 
-// openDock makes the image and the network.
-func openDock(ctx context.Context, program string, getenv func(string) string) (_ *dock, err error) {
+// openDock makes the image.
+func openDock(ctx context.Context, program string, getenv func(string) string) (*dock, error) {
 	engine, err := dialDocker(ctx, getenv)
 	if err != nil {
 		return nil, err
@@ -64,18 +65,6 @@ func openDock(ctx context.Context, program string, getenv func(string) string) (
 		return nil, err
 	}
 	d.image = imageRepository + ":" + d.token
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.close(context.WithoutCancel(ctx)))
-		}
-	}()
-	d.network = "faultline-selftest-" + d.token
-	var made struct{ Id string }
-	body := map[string]any{"Name": d.network, "Driver": "bridge", "Labels": d.labels()}
-	if err := engine.call(ctx, http.MethodPost, "/networks/create", nil, body, &made); err != nil {
-		return nil, fmt.Errorf("make a network: %w", err)
-	}
-	d.id = made.Id
 	return d, nil
 }
 
@@ -185,22 +174,28 @@ func (d *dock) take(ctx context.Context) (*container, error) {
 	return c, nil
 }
 
-// container is a container as a target.
+// container is a container as a target. Its network has its name.
 type container struct {
-	dock *dock
-	name string
-	id   string
+	dock    *dock
+	name    string
+	id      string
+	network string // id
 }
 
 func (d *dock) start(ctx context.Context) (_ *container, err error) {
 	c := &container{dock: d, name: "faultline-selftest-" + strings.ToLower(rand.Text()[:12])}
-	body := map[string]any{
-		"Image": d.image, "Labels": d.labels(),
-		"HostConfig": map[string]any{"NetworkMode": d.network},
-	}
 	var made struct{ Id string }
+	body := map[string]any{"Name": c.name, "Driver": "bridge", "Labels": d.labels()}
+	if err := d.engine.call(ctx, http.MethodPost, "/networks/create", nil, body, &made); err != nil {
+		return nil, fmt.Errorf("make a network: %w", err)
+	}
+	c.network = made.Id
+	body = map[string]any{
+		"Image": d.image, "Labels": d.labels(),
+		"HostConfig": map[string]any{"NetworkMode": c.name},
+	}
 	if err := d.engine.call(ctx, http.MethodPost, "/containers/create", url.Values{"name": {c.name}}, body, &made); err != nil {
-		return nil, fmt.Errorf("make a container: %w", err)
+		return nil, errors.Join(fmt.Errorf("make a container: %w", err), c.discard(context.WithoutCancel(ctx)))
 	}
 	c.id = made.Id
 	err = d.engine.call(ctx, http.MethodPost, "/containers/"+c.id+"/start", nil, nil, nil)
@@ -228,7 +223,7 @@ func (c *container) clean(ctx context.Context) (bool, string, error) {
 	if err != nil {
 		return false, "", err
 	}
-	_, connected := i.NetworkSettings.Networks[c.dock.network]
+	_, connected := i.NetworkSettings.Networks[c.name]
 	switch {
 	case !i.State.Running || i.State.Paused:
 		return false, "the container is " + i.State.Status, nil
@@ -250,8 +245,13 @@ func (c *container) remove(ctx context.Context) error {
 }
 
 func (c *container) discard(ctx context.Context) error {
-	if err := c.dock.engine.removeContainer(ctx, c.id); err != nil {
-		return fmt.Errorf("remove container %s: %w", c.name, err)
+	if c.id != "" {
+		if err := c.dock.engine.removeContainer(ctx, c.id); err != nil {
+			return fmt.Errorf("remove container %s: %w", c.name, err)
+		}
+	}
+	if err := c.dock.engine.remove(ctx, "/networks/"+c.network, nil); err != nil {
+		return fmt.Errorf("remove network %s: %w", c.name, err)
 	}
 	return nil
 }

@@ -19,8 +19,9 @@ const pollJournal = 2 * time.Millisecond
 // lead is how long before its planned end a fault's revert counts as near.
 const lead = 60 * time.Millisecond
 
-// errNoEvent says that a run came to its end before the accident's event: its baseline
-// fell short on a busy machine, say. It can be tried again.
+// errNoEvent says that a busy machine has not let a case come to what it is about: its
+// run ended before the accident's event, because the baseline fell short, or nobody came
+// to look while the target was broken. It can be tried again.
 var errNoEvent = errors.New("the run ended before")
 
 // tail reads a journal while it is written. It checks nothing: that comes when the

@@ -17,10 +17,11 @@ func (r *Result) JSON(w io.Writer) error {
 	e.SetIndent("", "  ")
 	return e.Encode(struct {
 		*Result
-		Tried  int  `json:"tried"`
-		Leaked int  `json:"leaked"`
-		OK     bool `json:"ok"`
-	}{r, r.Tried(), r.Leaked(), r.OK()})
+		Tried    int  `json:"tried"`
+		Untested int  `json:"untested"`
+		Leaked   int  `json:"leaked"`
+		OK       bool `json:"ok"`
+	}{r, r.Tried(), r.Untested(), r.Leaked(), r.OK()})
 }
 
 // row is all cases of one accident, on whatever fault.
@@ -101,8 +102,10 @@ func (r *Result) problems(w io.Writer) {
 			fmt.Fprintf(w, "LEAKED: %s: %s\n", c.Name, c.why())
 		case c.Untried != "":
 			fmt.Fprintf(w, "NOT TRIED: %s: %s\n", c.Name, c.why())
-		case !c.OK():
+		case c.bad():
 			fmt.Fprintf(w, "WRONG: %s: %s\n", c.Name, c.why())
+		case c.Untested != "":
+			fmt.Fprintf(w, "NOT TESTED: %s: this machine was too slow: %s\n", c.Name, c.why())
 		}
 	}
 }
@@ -124,7 +127,7 @@ func (x row) when() string {
 func (x row) times(of func(CaseResult) (time.Duration, bool)) string {
 	var all []time.Duration
 	for _, c := range x.cases {
-		if d, ok := of(c); ok && c.Untried == "" {
+		if d, ok := of(c); ok && c.tried() {
 			all = append(all, d)
 		}
 	}

@@ -29,7 +29,7 @@ type maker func(ctx context.Context, c Case, dir string) (t target, scenario str
 
 const (
 	targetLife = 30 * time.Minute // the longest that a lost target can live
-	startTime  = 20 * time.Second // until it is up
+	startTime  = time.Minute      // until it is up
 )
 
 // sleeper is a process as a target. Its program is a link of its own, so that the

@@ -12,10 +12,14 @@ type watch struct {
 	stop   context.CancelFunc
 	ended  chan struct{}
 
+	looking sync.Mutex // who has it looks: an older look never overwrites a newer one
+
 	mu      sync.Mutex
-	changes []change // of what was seen; the first is the first look
-	seen    string   // at the last look
-	err     error    // of the last look, if nobody could look
+	last    time.Time     // when the last look ended
+	gap     time.Duration // the longest time between two of them
+	changes []change      // of what was seen; the first is the first look
+	seen    string        // at the last look
+	err     error         // of the last look, if nobody could look
 }
 
 type change struct {
@@ -40,6 +44,8 @@ func (w *watch) end() { w.stop(); <-w.ended }
 
 // look takes one look, and says whether the target is clean.
 func (w *watch) look(ctx context.Context) bool {
+	w.looking.Lock()
+	defer w.looking.Unlock()
 	ok, seen, err := w.target.clean(ctx)
 	if ctx.Err() != nil {
 		return false
@@ -50,7 +56,10 @@ func (w *watch) look(ctx context.Context) bool {
 	if w.err = err; err != nil {
 		return false
 	}
-	w.seen = seen
+	if !w.last.IsZero() {
+		w.gap = max(w.gap, at.Sub(w.last))
+	}
+	w.last, w.seen = at, seen
 	if n := len(w.changes); n == 0 || w.changes[n-1].clean != ok {
 		w.changes = append(w.changes, change{at, ok})
 	}
@@ -66,6 +75,13 @@ func (w *watch) now() (clean bool, seen string) {
 	}
 	n := len(w.changes)
 	return n > 0 && w.changes[n-1].clean, w.seen
+}
+
+// blind is the longest time for which nobody looked.
+func (w *watch) blind() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gap
 }
 
 // span is a time during which the target was not clean.
