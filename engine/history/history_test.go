@@ -565,3 +565,62 @@ func BenchmarkHistory(b *testing.B) {
 		}
 	})
 }
+
+// Many open an index that is not there yet, as the ends of several runs do: each has to
+// wait for the others, also where SQLite itself does not.
+func TestOpenedByManyAtOnce(t *testing.T) {
+	for range 5 {
+		dir := t.TempDir()
+		var all sync.WaitGroup
+		for range 12 {
+			all.Go(func() {
+				x, err := Open(t.Context(), dir)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := x.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
+// Whoever does not want to wait for a busy index need not.
+func TestBusyIndexAndContext(t *testing.T) {
+	dir := t.TempDir()
+	holder, err := sql.Open("sqlite", "file:"+filepath.Join(dir, FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	one, err := holder.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	for _, q := range []string{"CREATE TABLE x (y)", "BEGIN EXCLUSIVE"} {
+		if _, err := one.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, dir); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+	released := make(chan error, 1)
+	time.AfterFunc(50*time.Millisecond, func() {
+		_, err := one.ExecContext(context.Background(), "ROLLBACK")
+		released <- err
+	})
+	x, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(x.Close(), <-released); err != nil {
+		t.Error(err)
+	}
+}
