@@ -106,7 +106,8 @@ func objectiveTable(r *judge.Result, e *judge.Experiment) table {
 		case o.StoppedBy || o.E != nil && o.BadHigh == nil:
 			bounds = "none: stopped early"
 		case o.BadLow != nil && o.BadHigh != nil:
-			bounds = sharePercent(*o.BadLow) + " to " + badShare(*o.BadHigh)
+			from, to := shareBounds(*o.BadLow, *o.BadHigh)
+			bounds = from + " to " + to
 		case o.BadHigh != nil:
 			bounds = "≤ " + badShare(*o.BadHigh)
 		}

@@ -40,8 +40,27 @@ func badShare(v float64) string {
 	if p <= 0 {
 		return "0 %"
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(p))-1)
+	unit := unitOf(p)
 	return percent(min(math.Ceil(p/unit-1e-7)*unit, 100))
+}
+
+// unitOf is the place of a positive number's second digit.
+func unitOf(p float64) float64 { return math.Pow(10, math.Floor(math.Log10(p))-1) }
+
+// shareBounds writes the two ends of an interval of bad shares, each rounded outwards: the
+// upper one as badShare does, the lower one to the same place, unless nothing were left
+// of it.
+func shareBounds(low, high float64) (from, to string) {
+	to = badShare(high)
+	p := low * 100
+	if p <= 0 || high <= 0 {
+		return "0 %", to
+	}
+	unit := min(unitOf(high*100), 1)
+	if p < unit {
+		unit = unitOf(p)
+	}
+	return percent(math.Floor(p/unit+1e-7) * unit), to
 }
 
 // sharePercent writes a share as per cent, rounded to the nearest.
@@ -54,7 +73,7 @@ func roughly(v float64) string {
 	if p <= 0 || p >= 99 {
 		return goodShare(v)
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(p))-1)
+	unit := unitOf(p)
 	return percent(math.Round(p/unit) * unit)
 }
 

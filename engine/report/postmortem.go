@@ -163,7 +163,8 @@ func objectiveFact(o judge.ObjectiveResult) string {
 	case o.Point:
 		text += ", the plain ratio"
 	case o.BadLow != nil && o.BadHigh != nil:
-		text += fmt.Sprintf(", 95 %% bounds %s and %s", sharePercent(*o.BadLow), badShare(*o.BadHigh))
+		from, to := shareBounds(*o.BadLow, *o.BadHigh)
+		text += fmt.Sprintf(", 95 %% bounds %s and %s", from, to)
 	case o.BadHigh != nil:
 		text += fmt.Sprintf(", 95 %% bound %s", badShare(*o.BadHigh))
 	default:

@@ -106,7 +106,7 @@ func TestPostmortem(t *testing.T) {
 func TestPostmortemIsHonest(t *testing.T) {
 	for name, want := range map[string][]string{
 		"held": {"0 of 1,204 samples bad (0 %), 95 % bounds 0 % and 0.25 %; allowed 5 %: held.", "there was nothing to detect", "1 of 3,204 requests failed"},
-		"marked": {"402 of 1,204 samples bad (33.389 %), 95 % bounds 30.72 % and 37 %; allowed 5 %: broken.", "09:00:12.000, 1.8 s to 1.9 s after steady state first broke",
+		"marked": {"402 of 1,204 samples bad (33.389 %), 95 % bounds 30 % and 37 %; allowed 5 %: broken.", "09:00:12.000, 1.8 s to 1.9 s after steady state first broke",
 			"Marked as mitigated at 09:00:20.000, 9.8 s to 9.9 s after", "Steady again 1 s to 1.5 s after the fault was gone", "Steady state was broken for 20.8 s to 21.4 s", "marked: detected: pager rang"},
 		"unmarked":   {"Nobody and nothing marked it as detected: more than 39.8 s passed without (censored", "it took more than 39.8 s after steady state first broke (censored", "not seen to come back"},
 		"aborted":    {"guard payments tripped", "the run was stopped (operator): interrupt", "web1: put back by engine, after abort", "120 samples, 299 are needed"},

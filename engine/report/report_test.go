@@ -405,6 +405,8 @@ func TestNumbers(t *testing.T) {
 		{number(0), "0"}, {number(999), "999"}, {number(1204), "1,204"}, {number(-1234567), "-1,234,567"},
 		{counted(1, "request"), "1 request"}, {counted(0, "request"), "0 requests"}, {counted(2000, "thing"), "2,000 things"},
 		{goodShare(1), "100 %"}, {goodShare(0.999999), "99.999 %"}, {goodShare(0.95), "95 %"}, {goodShare(0.6666666), "66.666 %"},
+		{bounds(0.92784, 1), "92 % to 100 %"}, {bounds(0.3072, 0.3658), "30 % to 37 %"}, {bounds(0.00411, 0.0312), "0.4 % to 3.2 %"},
+		{bounds(0.0000031, 0.0312), "0.00031 % to 3.2 %"}, {bounds(0, 0.03), "0 % to 3 %"}, {bounds(0.5, 0.5), "50 % to 50 %"},
 		{badShare(0), "0 %"}, {badShare(0.00249), "0.25 %"}, {badShare(0.0015), "0.15 %"}, {badShare(0.00000231), "0.00024 %"}, {badShare(1), "100 %"}, {badShare(0.999), "100 %"},
 		{roughly(0.17391), "17 %"}, {roughly(0.995), "99.5 %"}, {roughly(0), "0 %"}, {roughly(0.000321), "0.032 %"}, {roughly(1), "100 %"},
 		{sharePercent(0.01), "1 %"}, {sharePercent(1 - 0.999), "0.1 %"},
@@ -447,4 +449,9 @@ func TestCoverage(t *testing.T) {
 	fits(t, got, 80)
 	golden(t, "coverage-markdown", write(t, func(w io.Writer) error { return CoverageMarkdown(w, c) }))
 	golden(t, "coverage-json", write(t, func(w io.Writer) error { return CoverageJSON(w, c) }))
+}
+
+func bounds(low, high float64) string {
+	from, to := shareBounds(low, high)
+	return from + " to " + to
 }

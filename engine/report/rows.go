@@ -63,15 +63,11 @@ func commonPrefix(e *judge.Experiment) string {
 // boundText is a bad share as an interval, each end with 95 % confidence. Without a bad
 // sample there is an upper end only.
 func boundText(o judge.ObjectiveResult) string {
-	high := badShare(*o.BadHigh)
-	if o.BadLow == nil || *o.BadLow <= 0 {
-		return "≤ " + high
+	if o.BadLow == nil || *o.BadLow < 1e-5 {
+		return "≤ " + badShare(*o.BadHigh)
 	}
-	low, _ := strings.CutSuffix(goodShare(*o.BadLow), " %") // rounded down
-	if low == "0" {
-		return "≤ " + high
-	}
-	return low + "–" + high
+	low, high := shareBounds(*o.BadLow, *o.BadHigh)
+	return strings.TrimSuffix(low, " %") + "–" + high
 }
 
 // objectiveWord is the word for an objective in a phase. The baseline is a gate,
