@@ -82,7 +82,7 @@ func serveHere(t testing.TB, p sdk.Plugin, opts ...Option) *here {
 	ctx, hangUp := context.WithCancel(context.Background())
 	t.Cleanup(func() {
 		hangUp()
-		done, cancel := context.WithTimeout(context.Background(), o.closing)
+		done, cancel := context.WithTimeout(context.Background(), patient(o.closing))
 		defer cancel()
 		if err := server.(interface{ Close(context.Context) error }).Close(done); err != nil {
 			t.Errorf("the plugin could not put everything back at the end of the test: %v", err)
@@ -121,7 +121,7 @@ func runDir(t testing.TB) arbiter.Dir {
 
 func configure(t testing.TB, client *wire.Client, o options) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	ctx, cancel := context.WithTimeout(context.Background(), patient(closing))
 	defer cancel()
 	if err := client.Configure(ctx, wire.Configure{Settings: asJSON(t, o.settings), Run: Run, RunDir: string(o.dir)}); err != nil {
 		t.Fatalf("configure the plugin: %v", err)

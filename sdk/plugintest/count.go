@@ -38,7 +38,7 @@ type counter struct {
 // awaitCounter takes the call of a process that was started with countEnv.
 func awaitCounter(t testing.TB, l net.Listener) *counter {
 	t.Helper()
-	if err := l.(*net.UnixListener).SetDeadline(time.Now().Add(starting)); err != nil {
+	if err := l.(*net.UnixListener).SetDeadline(time.Now().Add(patient(starting))); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := l.Accept()
@@ -58,7 +58,7 @@ func (c *counter) left(t testing.TB) string { t.Helper(); return c.ask(t, countL
 
 func (c *counter) ask(t testing.TB, what string) string {
 	t.Helper()
-	if err := c.SetDeadline(time.Now().Add(starting)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patient(starting))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fmt.Fprintln(c, what); err != nil {

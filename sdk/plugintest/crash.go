@@ -35,7 +35,7 @@ func (k *kit) revertNeedsOnlyTheRecord(t *testing.T) {
 	l.inject(first)
 	l.putBack(k.spawnIn(t, dir), "Revert in another process")
 	first.stdin.Close()
-	if !first.endsWithin(k.Timeout) {
+	if !first.endsWithin(patient(k.Timeout)) {
 		t.Fatal("the plugin does not end, though another process has put its fault back")
 	}
 	l.untouched("after the end of the process that had injected")
@@ -139,7 +139,7 @@ func (k *kit) alone(t *testing.T, what string, take func(*process)) (*life, *pro
 // while, where neither Bitten nor State know what to say.
 func (l *life) comesBack(when string) {
 	l.t.Helper()
-	if !l.eventually(func() bool {
+	if limit := patient(l.Timeout).Round(time.Millisecond); !eventually(limit, func() bool {
 		for i, c := range l.targets {
 			if is, err := l.Bitten(c); is || err != nil {
 				return false
@@ -153,7 +153,7 @@ func (l *life) comesBack(when string) {
 		}
 		return true
 	}) {
-		l.untouched(l.Timeout.String() + " " + when)
+		l.untouched(limit.String() + " " + when)
 	}
 }
 
@@ -166,20 +166,20 @@ func (k *kit) lostStream(t *testing.T) {
 
 func (k *kit) lostInput(t *testing.T) {
 	_, p := k.alone(t, "standard input ended", func(p *process) { p.stdin.Close() })
-	if !p.endsWithin(k.Timeout) {
+	if !p.endsWithin(patient(k.Timeout)) {
 		t.Error("the plugin does not end after its standard input has")
 	}
 }
 
 func (k *kit) terminated(t *testing.T) {
 	_, p := k.alone(t, "SIGTERM", func(p *process) { _ = p.cmd.Process.Signal(syscall.SIGTERM) })
-	if !p.endsWithin(k.Timeout) {
+	if !p.endsWithin(patient(k.Timeout)) {
 		t.Error("the plugin does not end after SIGTERM")
 	}
 }
 
 func (k *kit) notRenewed(t *testing.T) {
-	ttl := k.Lease / 2
+	ttl := patient(k.Lease) / 2
 	p, l := k.spawn(t), k.born(t, 1)
 	l.prepare(p)
 	lost := p.renew(t, l.fault, ttl/4)
@@ -204,23 +204,24 @@ func (k *kit) selfEnding(t *testing.T) {
 }
 
 // underShortLease injects the fault under a short lease, and renews it.
-func (k *kit) underShortLease(t *testing.T, dir arbiter.Dir) (p *process, l *life, stop func() (lost bool)) {
+func (k *kit) underShortLease(t *testing.T, dir arbiter.Dir) (p *process, l *life, lease time.Duration, stop func() (lost bool)) {
 	t.Helper()
+	lease = patient(k.Lease)
 	p, l = k.spawnIn(t, dir), k.born(t, 1)
 	l.prepare(p)
-	stop = p.renew(t, l.fault, k.Lease/4)
+	stop = p.renew(t, l.fault, lease/4)
 	q := l.order()
-	q.TTL = k.Lease
+	q.TTL = lease
 	l.injectAs(p, q)
-	return p, l, stop
+	return p, l, lease, stop
 }
 
 // The kernel, or what was placed at the target, has to hear of every renewal.
 func (k *kit) renewedHolds(t *testing.T) {
 	k.selfEnding(t)
-	p, l, stop := k.underShortLease(t, runDir(t))
+	p, l, lease, stop := k.underShortLease(t, runDir(t))
 	seen := false
-	for end := time.Now().Add(k.Lease + k.Lease/2); time.Now().Before(end); {
+	for end := time.Now().Add(lease + lease/2); time.Now().Before(end); {
 		is, err := l.Bitten(l.targets[0])
 		if err != nil { // a look that fails says nothing
 			t.Logf("Bitten: %v", err)
@@ -245,7 +246,7 @@ func (k *kit) renewedHolds(t *testing.T) {
 func (k *kit) endsByItself(t *testing.T) {
 	k.selfEnding(t)
 	dir := runDir(t)
-	p, l, stop := k.underShortLease(t, dir)
+	p, l, lease, stop := k.underShortLease(t, dir)
 	stop()
 	p.kill()
 	dead := time.Now()
@@ -254,8 +255,8 @@ func (k *kit) endsByItself(t *testing.T) {
 			time.Since(dead).Round(time.Second), k.desc.Hold)
 	}
 	// A busy machine may look late, but not for this long.
-	if took := time.Since(dead); took > k.Lease+5*time.Second {
-		t.Errorf("the fault stayed %s after the plugin was killed, its lease was %s", took, k.Lease)
+	if took := time.Since(dead); took > lease+patient(5*time.Second) {
+		t.Errorf("the fault stayed %s after the plugin was killed, its lease was %s", took, lease)
 	}
 	l.putBack(k.spawnIn(t, dir), "Revert of a fault that had ended by itself")
 }

@@ -51,12 +51,15 @@ type Case struct {
 	// StartsTarget is set for a fault whose Revert starts the target again: a process
 	// that it leaves is then not held against it.
 	StartsTarget bool
+	// The next three are for a machine with nothing else to do. The kit measures how much
+	// slower a busy one is at the moment, and is as much more patient, up to eight times.
+
 	// Timeout bounds each call, and each wait for a fault to be put back; 0: 30 s.
 	Timeout time.Duration
 	// Prompt is how long a call may go on after its context has ended; 0: 5 s.
 	Prompt time.Duration
-	// Lease is that of the checks in which a lease is renewed or runs out; 0: 2 s. On a slow
-	// machine it has to be longer than it takes to renew.
+	// Lease is that of the checks in which a lease is renewed or runs out; 0: 2 s. It has to
+	// be longer than it takes to renew.
 	Lease time.Duration
 	// Parallel bounds how many checks of this fault go on beside each other; 0: as many
 	// as the kit runs at all, see Fault. The functions above are then called from several
@@ -260,7 +263,7 @@ func (l *life) untouched(when string) {
 
 // call bounds a call.
 func (l *life) call() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), l.Timeout)
+	return context.WithTimeout(context.Background(), patient(l.Timeout))
 }
 
 func (l *life) tryPrepare(p caller) ([]wire.Prepared, error) {
@@ -404,7 +407,7 @@ func (l *life) healed(what string) {
 // eventually waits for something to become true.
 func (l *life) eventually(holds func() bool) bool {
 	l.t.Helper()
-	return eventually(l.Timeout, holds)
+	return eventually(patient(l.Timeout), holds)
 }
 
 // eventually looks again and again, at first often.

@@ -138,7 +138,7 @@ func promptly() string { return "GORACE=" + os.Getenv("GORACE") + " atexit_sleep
 
 // handshake reads go-plugin's line: core protocol, protocol, network, address, kind.
 func handshake(stdout *os.File) (address string, err error) {
-	if err := stdout.SetReadDeadline(time.Now().Add(starting)); err != nil {
+	if err := stdout.SetReadDeadline(time.Now().Add(patient(starting))); err != nil {
 		return "", err
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')

@@ -196,7 +196,7 @@ func (k *kit) callsEndWithTheirContext(t *testing.T) {
 		go func() {
 			_ = call.make(ctx)   // that it fails is its right
 			if p.server == nil { // does it still answer?
-				answering, cancel := context.WithTimeout(context.Background(), k.Timeout)
+				answering, cancel := context.WithTimeout(context.Background(), patient(k.Timeout))
 				defer cancel()
 				if _, err := p.Describe(answering); err != nil {
 					return
@@ -206,13 +206,14 @@ func (k *kit) callsEndWithTheirContext(t *testing.T) {
 		}()
 		<-ctx.Done()
 		cancel()
+		prompt := patient(k.Prompt).Round(time.Millisecond)
 		select {
 		case <-returned:
-		case <-time.After(k.Prompt):
-			t.Errorf("%s did not return within %s of its context's end", call.name, k.Prompt)
+		case <-time.After(prompt):
+			t.Errorf("%s did not return within %s of its context's end", call.name, prompt)
 			select {
 			case <-returned:
-			case <-time.After(k.Timeout):
+			case <-time.After(patient(k.Timeout)):
 				t.Fatalf("%s does not return at all", call.name)
 			}
 		}
@@ -337,11 +338,11 @@ func (k *kit) leavesNothingRunning(t *testing.T) {
 		return
 	}
 	p.stdin.Close()
-	if !p.endsWithin(k.Timeout) {
+	if !p.endsWithin(patient(k.Timeout)) {
 		t.Fatal("the plugin does not end when its engine has gone and nothing is held")
 	}
 	var alive []string
-	if !eventually(2*time.Second, func() bool {
+	if !eventually(patient(2*time.Second), func() bool {
 		found, err := p.leftovers()
 		if err != nil {
 			t.Fatal(err)
