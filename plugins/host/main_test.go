@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,6 +41,7 @@ const lifetime = 5 * time.Minute
 // obey does what its standard input says, line by line, and says how it went.
 func obey() {
 	time.AfterFunc(lifetime, func() { os.Exit(1) })
+	haveThreads(16)
 	fmt.Println("ready")
 	in := bufio.NewScanner(os.Stdin)
 	var kept []*os.File
@@ -56,6 +59,23 @@ func obey() {
 		fmt.Println(err)
 	}
 	_ = kept
+}
+
+// haveThreads has the runtime start so many threads, which it keeps for later. Threads
+// count as processes: a program that needs one more on a busy machine, when the limit is
+// met, is ended by its runtime, and that is not what is tested.
+func haveThreads(n int) {
+	var all, here sync.WaitGroup
+	here.Add(n)
+	for range n {
+		all.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			here.Done()
+			here.Wait()
+		})
+	}
+	all.Wait()
 }
 
 // subject is a process in a control group of its own.
