@@ -271,7 +271,7 @@ var bends = map[string]func(f *lampOff){
 	},
 	"deaf": func(f *lampOff) {
 		f.Inject = func(_ context.Context, _ noConfig, u lampUndo) error {
-			<-time.After(time.Second)
+			<-time.After(5 * time.Second)
 			return write(u.lamp(), "off")
 		}
 	},
