@@ -28,16 +28,22 @@ variable "target" {
   description = "share of checkouts that must succeed, and that must be fast"
 }
 
+variable "rate" {
+  type        = number
+  default     = 50
+  description = "checkouts a second"
+}
+
 # ---- what we watch, and what healthy means ---------------------------------------
 
 probe "http" "checkout" {
   url     = "${var.gateway}/checkout"
-  rate    = 50
+  rate    = var.rate
   timeout = "1s"
 }
 
 # A claim of 99 % needs 299 samples without a bad one, or 473 with one. Each phase
-# below lasts at least 10 s, which is 500 samples at this rate. `faultline plan`
+# below lasts at least 10 s, which is 500 samples at 50 a second. `faultline plan`
 # prints what every objective needs beside what it will get.
 #
 # Half a second lets the gateway wait in vain for one web container, which it does
