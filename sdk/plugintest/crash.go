@@ -179,7 +179,7 @@ func (k *kit) terminated(t *testing.T) {
 }
 
 func (k *kit) notRenewed(t *testing.T) {
-	ttl := patient(k.Lease) / 2
+	ttl := leased(k.Lease) / 2
 	p, l := k.spawn(t), k.born(t, 1)
 	l.prepare(p)
 	lost := p.renew(t, l.fault, ttl/4)
@@ -206,7 +206,7 @@ func (k *kit) selfEnding(t *testing.T) {
 // underShortLease injects the fault under a short lease, and renews it.
 func (k *kit) underShortLease(t *testing.T, dir arbiter.Dir) (p *process, l *life, lease time.Duration, stop func() (lost bool)) {
 	t.Helper()
-	lease = patient(k.Lease)
+	lease = leased(k.Lease)
 	p, l = k.spawnIn(t, dir), k.born(t, 1)
 	l.prepare(p)
 	stop = p.renew(t, l.fault, lease/4)

@@ -52,7 +52,7 @@ type Case struct {
 	// that it leaves is then not held against it.
 	StartsTarget bool
 	// The next three are for a machine with nothing else to do. The kit measures how much
-	// slower a busy one is at the moment, and is as much more patient, up to eight times.
+	// slower a busy one is at the moment, and is as much more patient: up to eight times, and three times with a lease.
 
 	// Timeout bounds each call, and each wait for a fault to be put back; 0: 30 s.
 	Timeout time.Duration

@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -28,7 +29,17 @@ var pace struct {
 }
 
 // patient is a time as it is to be waited for on this machine at this moment.
-func patient(d time.Duration) time.Duration {
+func patient(d time.Duration) time.Duration { return scaled(d, measured(), mostPatient) }
+
+// longLease bounds the factor of leases: what is waited for in vain is waited for to the
+// end, and a lease always is.
+const longLease = 3.0
+
+// leased is a lease as it is to be given on this machine at this moment.
+func leased(d time.Duration) time.Duration { return scaled(d, measured(), longLease) }
+
+// measured are the latest measurements.
+func measured() []float64 {
 	pace.Lock()
 	defer pace.Unlock()
 	if time.Since(pace.at) > freshness {
@@ -36,14 +47,14 @@ func patient(d time.Duration) time.Duration {
 		pace.latest = pace.latest[max(0, len(pace.latest)-kept):]
 		pace.at = time.Now()
 	}
-	return scaled(d, pace.latest)
+	return slices.Clone(pace.latest)
 }
 
 // scaled multiplies a time by the slowest of the measurements, within bounds.
-func scaled(d time.Duration, latest []float64) time.Duration {
+func scaled(d time.Duration, latest []float64, most float64) time.Duration {
 	factor := leastPatient
 	for _, s := range latest {
 		factor = max(factor, s)
 	}
-	return time.Duration(float64(d) * min(factor, mostPatient))
+	return time.Duration(float64(d) * min(factor, most))
 }

@@ -15,7 +15,7 @@ func TestScaled(t *testing.T) {
 	}{
 		{nil, time.Second}, {[]float64{0.5}, time.Second}, {[]float64{1, 3, 2}, 3 * time.Second}, {[]float64{1000}, 8 * time.Second},
 	} {
-		if got := scaled(time.Second, c.latest); got != c.want {
+		if got := scaled(time.Second, c.latest, mostPatient); got != c.want {
 			t.Errorf("%v: %s, want %s", c.latest, got, c.want)
 		}
 	}
