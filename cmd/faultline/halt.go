@@ -28,8 +28,8 @@ func newHalt(g *global) *cobra.Command {
 		Long: `halt stops every run of the state folder, from any terminal: their faults are put
 back, and no new run begins until ` + "`faultline halt -release`" + `. It waits until everything
 is put back, and says how long that took. Runs that died before and were not recovered it
-names, and ends with code 5: what they broke may still be broken. With -drill it does the same and releases the
-halt again: practise it while it does not matter.`,
+names, and ends with code 5: what they broke may still be broken. With -drill it does the
+same and releases the halt again: practise it while it does not matter.`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if release && drill {
