@@ -412,12 +412,15 @@ func (j *judging) recovery(until time.Time) {
 		n, _ := tr.after.Seen()
 		switch {
 		case steady && !since.After(deadline):
+		case !steady && (until.Before(deadline) || after.Cut && until.Before(deadline.Add(SteadyWindow))):
+			// The phase was not long enough to see it. With expect = "recover" that
+			// leaves the objective open, which its own result says.
+		case tr.after.perhapsBy(deadline):
+			j.reason(Inconclusive, tr.objective, journal.After, "so many samples are missing after the fault that %s may have been steady again within %s, or not",
+				tr.objective, seconds(within))
 		case steady:
 			j.reason(Broken, tr.objective, journal.After, "%s was steady again only %s after the fault, %s were allowed",
 				tr.objective, seconds(since.Sub(after.From)), seconds(within))
-		case until.Before(deadline) || after.Cut && until.Before(deadline.Add(SteadyWindow)):
-			// The phase was not long enough to see it. With expect = "recover" that
-			// leaves the objective open, which its own result says.
 		case n < tr.after.claim.MinSamples:
 			j.reason(Inconclusive, tr.objective, journal.After, "%s had too few samples after the fault to call it steady: %s of %s",
 				tr.objective, count(n), count(tr.after.claim.MinSamples))

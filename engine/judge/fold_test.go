@@ -63,6 +63,18 @@ func (s *story) probe(length time.Duration, nth int) *story {
 	return s.wait(length).add(b)
 }
 
+// gaps makes every nth sample of the last batch missing.
+func (s *story) gaps(nth int) *story {
+	b := s.events[len(s.events)-1].Data.(*journal.Samples)
+	status, good := []byte(b.Status), []byte(b.Good["checkout.available"])
+	for i := 0; i < len(status); i += nth {
+		status[i], good[i], b.Latency[i] = journal.StatusMissing, journal.GoodMissing, -1
+	}
+	b.Status, b.Good["checkout.available"] = string(status), string(good)
+	b.Errors = map[string]int{"could not send in time": (len(status) + nth - 1) / nth}
+	return s
+}
+
 func (s *story) phase(p journal.Phase) *story {
 	return s.add(&journal.PhaseStarted{Experiment: "lose-one-web", Phase: p})
 }
@@ -166,6 +178,10 @@ var stories = map[string]func() *story{
 		}
 		return s.wait(10*time.Second).add(b).revert("duration", journal.Reverted).phase(journal.After).probe(20*time.Second, 0).
 			ended(journal.Completed, "").finish()
+	},
+	"missing-after": func() *story {
+		return newStory(loseOneWeb()).start().kill(true).probe(20*time.Second, 0).revert("duration", journal.Reverted).phase(journal.After).
+			probe(20*time.Second, 0).gaps(10).ended(journal.Completed, "").finish()
 	},
 	"no-after": func() *story {
 		return newStory(loseOneWeb()).start().kill(true).probe(20*time.Second, 0).revert("duration", journal.Reverted).ended(journal.Completed, "").finish()

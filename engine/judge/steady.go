@@ -89,6 +89,19 @@ func (s *Steady) Since() (time.Time, bool) {
 	return time.UnixMicro(s.scan.since).UTC(), s.scan.steady
 }
 
+// perhapsBy says whether the system would be steady by then if every missing sample had
+// been good: where only what is missing speaks against it, nothing is known to be broken.
+func (s *Steady) perhapsBy(then time.Time) bool {
+	best := slices.Clone(s.outcome)
+	for i, o := range best {
+		if Outcome(o) == Missing {
+			best[i] = byte(Good)
+		}
+	}
+	since, steady := steadyOf(s.claim, time.UnixMicro(s.from), s.at, best).Since()
+	return steady && !since.After(then)
+}
+
 // SinceInterval is the moment since which the system is steady as an interval:
 // the last bad sample before it (or the beginning), and the first of the window.
 func (s *Steady) SinceInterval() (from, to time.Time, ok bool) {
