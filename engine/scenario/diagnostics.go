@@ -18,7 +18,8 @@ type Diagnostics struct {
 }
 
 // Diagnostic is the plain form of one diagnostic, for programs. Line and Column
-// count from 1; they are 0, and File is empty, when it has no place in a file.
+// count from 1, and EndColumn is behind the last character; they are 0, and File is empty,
+// when it has no place in a file.
 type Diagnostic struct {
 	Severity string `json:"severity"` // "error" or "warning"
 	Summary  string `json:"summary"`
@@ -26,6 +27,9 @@ type Diagnostic struct {
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 	Column   int    `json:"column,omitempty"`
+
+	EndLine   int `json:"end_line,omitempty"`
+	EndColumn int `json:"end_column,omitempty"`
 }
 
 // HasErrors says whether any of them is an error.
@@ -75,6 +79,7 @@ func (d *Diagnostics) All() []Diagnostic {
 		p := Diagnostic{Severity: severity(x), Summary: x.Summary, Detail: x.Detail}
 		if x.Subject != nil {
 			p.File, p.Line, p.Column = x.Subject.Filename, x.Subject.Start.Line, x.Subject.Start.Column
+			p.EndLine, p.EndColumn = x.Subject.End.Line, x.Subject.End.Column
 		}
 		all = append(all, p)
 	}
@@ -136,7 +141,7 @@ func (d *Diagnostics) text(x *hcl.Diagnostic, width int, color bool) string {
 	b.WriteString(paint("1", ": "+x.Summary) + "\n")
 	if x.Subject != nil {
 		src := d.sources[x.Subject.Filename]
-		fmt.Fprintf(&b, "\n  on %s line %d", x.Subject.Filename, x.Subject.Start.Line)
+		fmt.Fprintf(&b, "\n  on %s:%d,%d", x.Subject.Filename, x.Subject.Start.Line, x.Subject.Start.Column)
 		if in := src.blockAt(x.Subject.Start.Byte); in != "" {
 			b.WriteString(", in " + in)
 		}
