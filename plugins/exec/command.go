@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // commandConfig is what probe and action have in common.
@@ -20,13 +22,13 @@ type commandConfig struct {
 func (c commandConfig) check() error {
 	switch {
 	case len(c.Command) == 0 || c.Command[0] == "":
-		return errors.New("command is empty: its first word is the program")
+		return sdk.At("command", errors.New("it is empty: its first word is the program"))
 	case c.Directory != "" && !filepath.IsAbs(c.Directory):
-		return fmt.Errorf("directory %q is not an absolute path", c.Directory)
+		return sdk.At("directory", fmt.Errorf("%q is not an absolute path", c.Directory))
 	}
-	for _, name := range c.Environment {
+	for i, name := range c.Environment {
 		if name == "" || strings.Contains(name, "=") {
-			return fmt.Errorf("environment takes names of variables, not %q", name)
+			return sdk.At(fmt.Sprintf("environment[%d]", i), fmt.Errorf("these are names of variables, not %q", name))
 		}
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // config is the body of a probe "http" block.
@@ -38,36 +40,36 @@ func (c config) check() error {
 	var bad *url.Error
 	switch {
 	case errors.As(err, &bad): // it quotes the whole URL, which may hold a password
-		return fmt.Errorf("url: %w", bad.Err)
+		return sdk.At("url", bad.Err)
 	case err != nil:
-		return fmt.Errorf("url: %w", err)
+		return sdk.At("url", err)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("url %q: it must start with http:// or https://", c.URL)
+		return sdk.At("url", fmt.Errorf("%q must start with http:// or https://", c.URL))
 	case u.Hostname() == "":
-		return fmt.Errorf("url %q: the host is missing", c.URL)
+		return sdk.At("url", fmt.Errorf("the host is missing in %q", c.URL))
 	case u.User != nil:
-		return errors.New("url: a user name or password does not belong there; use headers")
+		return sdk.At("url", errors.New("a user name or password does not belong there; use headers"))
 	}
 	if !token(c.Method) {
-		return fmt.Errorf("method %q is none", c.Method)
+		return sdk.At("method", fmt.Errorf("%q is none", c.Method))
 	}
 	for name, value := range c.Headers {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return fmt.Errorf("headers: %q or its value is not allowed in HTTP", name)
+			return sdk.At(fmt.Sprintf("headers[%q]", name), fmt.Errorf("%q or its value is not allowed in HTTP", name))
 		}
 	}
 	if c.CaptureHeader != "" && !token(c.CaptureHeader) {
-		return fmt.Errorf("capture_header %q is no name of a header", c.CaptureHeader)
+		return sdk.At("capture_header", fmt.Errorf("%q is no name of a header", c.CaptureHeader))
 	}
-	for _, s := range c.ExpectStatus {
+	for i, s := range c.ExpectStatus {
 		if s != float64(int(s)) || s < 100 || s > 599 {
-			return fmt.Errorf("expect_status: %v is no status code; they go from 100 to 599", s)
+			return sdk.At(fmt.Sprintf("expect_status[%d]", i), fmt.Errorf("%v is no status code; they go from 100 to 599", s))
 		}
 	}
 	if _, err := regexp.Compile(c.ExpectBody); err != nil {
-		return fmt.Errorf("expect_body: %w", err)
+		return sdk.At("expect_body", err)
 	}
-	return c.TLS.check()
+	return sdk.At("tls", c.TLS.check())
 }
 
 func token(s string) bool { return httpguts.ValidHeaderFieldName(s) }

@@ -39,19 +39,19 @@ func (c config) check() error {
 	var bad *url.Error
 	switch {
 	case errors.As(err, &bad): // it quotes the whole URL, which may hold a password
-		return fmt.Errorf("address: %w", bad.Err)
+		return sdk.At("address", bad.Err)
 	case err != nil:
-		return fmt.Errorf("address: %w", err)
+		return sdk.At("address", err)
 	case u.User != nil:
-		return errors.New("address: a user name or password does not belong there; use token_env or headers")
+		return sdk.At("address", errors.New("a user name or password does not belong there; use token_env or headers"))
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return fmt.Errorf("address %q: a URL is needed, such as http://127.0.0.1:9090", c.Address)
+		return sdk.At("address", fmt.Errorf("%q is no URL, such as http://127.0.0.1:9090", c.Address))
 	case strings.TrimSpace(c.Query) == "":
-		return errors.New("query is empty")
+		return sdk.At("query", errors.New("it is empty"))
 	}
 	for name, value := range c.Headers {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return fmt.Errorf("headers: %q or its value is not allowed in HTTP", name)
+			return sdk.At(fmt.Sprintf("headers[%q]", name), fmt.Errorf("%q or its value is not allowed in HTTP", name))
 		}
 	}
 	return nil
