@@ -13,7 +13,7 @@ import (
 
 // commandConfig is what probe and action have in common.
 type commandConfig struct {
-	Command      []string `hcl:"command" doc:"The program and its arguments, a word each; no shell is involved."`
+	Command      []string `hcl:"command" example:"[\"/usr/bin/test\", \"-e\", \"/run/ready\"]" doc:"The program and its arguments, a word each; no shell is involved."`
 	Directory    string   `hcl:"directory,optional" doc:"Where it runs; an absolute path. Default: where faultline runs."`
 	Environment  []string `hcl:"environment,optional" doc:"Names of variables that it gets from faultline's environment, beside PATH, HOME, LANG and TZ."`
 	ExpectStatus int      `hcl:"expect_status" default:"0" min:"0" max:"255" doc:"The exit status that is right."`

@@ -15,14 +15,14 @@ import (
 
 // config is the body of a probe "http" block.
 type config struct {
-	URL     string            `hcl:"url" doc:"Where the request goes: http:// or https://."`
+	URL     string            `hcl:"url" example:"http://127.0.0.1:8080/health" doc:"Where the request goes: http:// or https://."`
 	Method  string            `hcl:"method" default:"GET" doc:"The request's method."`
 	Headers map[string]string `hcl:"headers,optional" doc:"Headers of the request; Host sets the host name that is asked for."`
 	Body    string            `hcl:"body,optional" doc:"The request's body."`
 
 	ExpectStatus []float64 `hcl:"expect_status,optional" doc:"The status codes that are right. Default: 200 to 399."`
 	ExpectBody   string    `hcl:"expect_body,optional" doc:"A regular expression that is found anywhere in the body; plain text finds itself."`
-	MaxBody      int       `hcl:"max_body" default:"1048576" min:"0" max:"1073741824" doc:"How many bytes of the body are read. The rest is left, at the cost of the connection."`
+	MaxBody      int       `hcl:"max_body" unit:"bytes" default:"1048576" min:"0" max:"1073741824" doc:"How many bytes of the body are read. The rest is left, at the cost of the connection."`
 
 	CaptureBody   bool   `hcl:"capture_body,optional" doc:"Put the first kilobyte of the body into the sample, as sample.body. Off by default, because it costs journal space with every sample, and may hold personal data."`
 	CaptureHeader string `hcl:"capture_header,optional" doc:"The header of the answer whose value goes into the sample, as sample.header."`

@@ -18,7 +18,7 @@ import (
 type choice struct {
 	To        []string `hcl:"to,optional" doc:"Peers to which packets go: addresses, networks such as 10.0.0.0/8, host names as the target knows them, or container:NAME. Without direction, only what leaves is meant."`
 	From      []string `hcl:"from,optional" doc:"Peers from which packets come, written as in to. Without direction, only what arrives is meant."`
-	Ports     []string `hcl:"ports,optional" doc:"Ports or ranges of ports, \"5432\" or \"8000-8100\", of TCP and UDP."`
+	Ports     []string `hcl:"ports,optional" example:"[\"5432\"]" doc:"Ports or ranges of ports, \"5432\" or \"8000-8100\", of TCP and UDP."`
 	PortsOf   string   `hcl:"ports_of,optional" enum:"either|target|peer" default:"either" doc:"Whose ports: of the target, of the peer, or of either."`
 	Protocol  string   `hcl:"protocol,optional" enum:"tcp|udp|icmp" doc:"Only packets of this protocol."`
 	Interface string   `hcl:"interface,optional" doc:"Only this interface of the target; default: all but the loopback."`
@@ -125,7 +125,7 @@ func peers(ctx context.Context, all []string, resolve resolver) ([]netip.Prefix,
 
 // wholePercent is a share of packets that may be left out.
 type wholePercent struct {
-	Percent float64 `hcl:"percent,optional" default:"100" min:"0" max:"100" doc:"Share of the packets, at random."`
+	Percent float64 `hcl:"percent,optional" unit:"percent" default:"100" min:"0" max:"100" doc:"Share of the packets, at random."`
 }
 
 func (p wholePercent) check() error {

@@ -17,8 +17,8 @@ import (
 
 // config is the body of a probe "prometheus" block.
 type config struct {
-	Address  string            `hcl:"address" doc:"Base URL of the server, such as http://127.0.0.1:9090."`
-	Query    string            `hcl:"query" doc:"A PromQL query whose answer is one series or a scalar."`
+	Address  string            `hcl:"address" example:"http://127.0.0.1:9090" doc:"Base URL of the server, such as http://127.0.0.1:9090."`
+	Query    string            `hcl:"query" example:"sum(rate(http_requests_total[10s]))" doc:"A PromQL query whose answer is one series or a scalar."`
 	MaxAge   time.Duration     `hcl:"max_age" default:"1m" min:"1s" max:"1h" doc:"How old the data may be that an answer rests on; older data counts as none. Take at least twice the scrape interval. Within a range selector (metric[5m]) the range itself decides. Prometheus before 2.43 shows the age only of a query that is nothing but a selector."`
 	Headers  map[string]string `hcl:"headers,optional" doc:"Headers of the requests, such as a tenant's name."`
 	TokenEnv string            `hcl:"token_env,optional" doc:"Name of the environment variable with a bearer token; its value is written down nowhere."`

@@ -11,7 +11,7 @@ import (
 
 // config is the body of a probe "tcp" block.
 type config struct {
-	Address string `hcl:"address" doc:"Host and port, such as db.example.com:5432 or [::1]:5432."`
+	Address string `hcl:"address" example:"db.example.com:5432" doc:"Host and port, such as db.example.com:5432 or [::1]:5432."`
 }
 
 var tcpProbe = sdk.Probe[config]{
