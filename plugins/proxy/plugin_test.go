@@ -122,7 +122,7 @@ func TestConfigurations(t *testing.T) {
 		{"proxy_http_abort", `{}`, "say how requests end"},
 		{"proxy_http_abort", `{"status": 500, "break_off": true}`, "say how requests end"},
 		{"proxy_http_abort", `{"grpc_status": "BROKEN"}`, "not the name of an error"},
-		{"proxy_http_body", `{}`, "exactly one"},
+		{"proxy_http_body", `{}`, "one of replace, truncate, corrupt_percent is required"},
 		{"proxy_http_body", `{"truncate": 1, "content_type": "text/plain"}`, "content_type"},
 		{"proxy_http_abort", `{"status": 500}`, `protocol = "http"`}, // on a listener for bytes
 	} {
