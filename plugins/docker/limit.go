@@ -13,7 +13,8 @@ import (
 	"github.com/faultline-go/faultline/sdk"
 )
 
-// limitConfig is the body of a docker_limit fault: at least one of its arguments.
+// limitConfig is the body of a docker_limit fault: at least one of its arguments. Engines
+// accept no limit of memory below 6 MiB.
 type limitConfig struct {
 	CPUs      float64   `hcl:"cpus,optional" at_least_one:"limit" unit:"processors" min:"0" max:"4096" example:"0.5" doc:"How many processors the container may use, as in 0.5."`
 	Memory    *sdk.Size `hcl:"memory,optional" at_least_one:"limit" min:"6MiB" example:"64MiB" doc:"How much memory it may use, as in \"64MiB\"; what it uses at the moment must fit."`
@@ -34,8 +35,6 @@ const (
 	// noMemoryLimit is what the kernel understands as no limit: the largest number of
 	// whole pages. The engine takes no other number for that, once there is a limit.
 	noMemoryLimit = math.MaxInt64 &^ (1<<12 - 1)
-	// leastMemory is the least that engines accept.
-	leastMemory = 6 << 20
 	// quotaPeriod is the period of a quota, in microseconds, unless the container has
 	// another.
 	quotaPeriod = 100_000
