@@ -34,7 +34,7 @@ func (r requests) request(e web.Effect, seed uint64) placement {
 }
 
 type httpDelayConfig struct {
-	Delay  time.Duration `hcl:"delay" min:"0s" max:"1h" doc:"How long a request is held back."`
+	Delay  time.Duration `hcl:"delay" example:"100ms" min:"0s" max:"1h" doc:"How long a request is held back."`
 	Jitter time.Duration `hcl:"jitter,optional" min:"0s" max:"1h" doc:"Each request is held back for delay ± jitter, evenly spread."`
 	requests
 }
@@ -50,7 +50,7 @@ func (c httpDelayConfig) place(seed uint64) (placement, error) {
 }
 
 type httpAbortConfig struct {
-	Status     int    `hcl:"status,optional" min:"200" max:"599" doc:"Status of the answer."`
+	Status     int    `hcl:"status,optional" example:"503" min:"200" max:"599" doc:"Status of the answer."`
 	GRPCStatus string `hcl:"grpc_status,optional" doc:"Status of the answer to a gRPC call: UNAVAILABLE, DEADLINE_EXCEEDED and so on."`
 	Message    string `hcl:"message,optional" default:"aborted by faultline" doc:"Body of the answer, or message of the gRPC status."`
 	BreakOff   bool   `hcl:"break_off,optional" doc:"Give no answer: the connection breaks off, of HTTP/2 the stream."`
@@ -77,10 +77,10 @@ func (c httpAbortConfig) place(seed uint64) (placement, error) {
 }
 
 type httpBodyConfig struct {
-	Replace        *string `hcl:"replace,optional" doc:"The body that is sent in the place of the server's."`
+	Replace        *string `hcl:"replace,optional" exactly_one:"what" example:"{}" doc:"The body that is sent in the place of the server's."`
 	ContentType    string  `hcl:"content_type,optional" doc:"Content type of the replacement. Default: the server's."`
-	Truncate       *int    `hcl:"truncate,optional" min:"0" doc:"Break the connection (of HTTP/2: the stream) off after so many bytes of the body."`
-	CorruptPercent float64 `hcl:"corrupt_percent,optional" min:"0.000001" max:"100" doc:"Flip a bit in this share of the body's bytes."`
+	Truncate       *int    `hcl:"truncate,optional" unit:"bytes" exactly_one:"what" min:"0" doc:"Break the connection (of HTTP/2: the stream) off after so many bytes of the body."`
+	CorruptPercent float64 `hcl:"corrupt_percent,optional" exactly_one:"what" min:"0.000001" max:"100" doc:"Flip a bit in this share of the body's bytes."`
 	requests
 }
 

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/plugins/proxy/relay"
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // The bodies of the faults on connections. Each says in place what it does, or what is
 // wrong with it.
 
 type delayConfig struct {
-	Delay  time.Duration `hcl:"delay" min:"0s" max:"1h" doc:"How long data is held back."`
+	Delay  time.Duration `hcl:"delay" example:"100ms" min:"0s" max:"1h" doc:"How long data is held back."`
 	Jitter time.Duration `hcl:"jitter,optional" min:"0s" max:"1h" doc:"Each read is held back for delay ± jitter, evenly spread."`
 	answers
 	connectionShare
@@ -30,19 +31,18 @@ func (c delayConfig) place(seed uint64) (placement, error) {
 }
 
 type bandwidthConfig struct {
-	Rate string `hcl:"rate" doc:"What passes in a second: \"1mbit\", \"10MB/s\", \"64KiB\". k, M and G are powers of 1000; upper and lower case mean the same."`
-	Per  string `hcl:"per,optional" default:"connection" enum:"connection|proxy" doc:"Whether each connection has the rate, or all of a proxy share it."`
+	Rate sdk.Rate `hcl:"rate" min:"8bit" example:"1mbit" doc:"What passes in a second: \"1mbit\", \"10MB/s\", \"64KiB/s\"."`
+	Per  string   `hcl:"per,optional" default:"connection" enum:"connection|proxy" doc:"Whether each connection has the rate, or all of a proxy share it."`
 	way
 	connectionShare
 }
 
 func (c bandwidthConfig) place(seed uint64) (placement, error) {
-	rate, err := parseRate(c.Rate)
-	return c.stream(relay.Bandwidth{Rate: rate, Shared: c.Per == "proxy"}, c.direction(), seed), err
+	return c.stream(relay.Bandwidth{Rate: c.Rate.BytesPerSecond(), Shared: c.Per == "proxy"}, c.direction(), seed), nil
 }
 
 type slowCloseConfig struct {
-	Delay time.Duration `hcl:"delay" min:"1us" max:"1h" doc:"How long the end of the data is held back."`
+	Delay time.Duration `hcl:"delay" example:"100ms" min:"1us" max:"1h" doc:"How long the end of the data is held back."`
 	way
 	connectionShare
 }
@@ -71,7 +71,7 @@ func (c timeoutConfig) place(seed uint64) (placement, error) {
 }
 
 type slicerConfig struct {
-	Size      int           `hcl:"size" min:"1" max:"65536" doc:"Bytes of a slice."`
+	Size      int           `hcl:"size" unit:"bytes" example:"64" min:"1" max:"65536" doc:"Bytes of a slice."`
 	Variation int           `hcl:"variation,optional" min:"0" doc:"Each slice has size ± variation bytes, evenly spread."`
 	Delay     time.Duration `hcl:"delay,optional" min:"0s" max:"1m" doc:"Pause between two slices."`
 	way
@@ -86,7 +86,7 @@ func (c slicerConfig) place(seed uint64) (placement, error) {
 }
 
 type limitConfig struct {
-	Bytes int `hcl:"bytes" min:"0" doc:"Bytes that pass; those of a connection that is older than the fault count from when it began."`
+	Bytes int `hcl:"bytes" unit:"bytes" example:"4096" min:"0" doc:"Bytes that pass; those of a connection that is older than the fault count from when it began."`
 	answers
 	connectionShare
 }
@@ -113,7 +113,7 @@ func (refuseConfig) place(uint64) (placement, error) {
 }
 
 type slowAcceptConfig struct {
-	Delay time.Duration `hcl:"delay" min:"1us" max:"1h" doc:"How long each acceptance takes."`
+	Delay time.Duration `hcl:"delay" example:"100ms" min:"1us" max:"1h" doc:"How long each acceptance takes."`
 	connectionShare
 }
 
@@ -122,7 +122,7 @@ func (c slowAcceptConfig) place(seed uint64) (placement, error) {
 }
 
 type slowConnectConfig struct {
-	Delay time.Duration `hcl:"delay" min:"1us" max:"1h" doc:"How much later the connection to the server is made."`
+	Delay time.Duration `hcl:"delay" example:"100ms" min:"1us" max:"1h" doc:"How much later the connection to the server is made."`
 	connectionShare
 }
 
