@@ -113,6 +113,18 @@ func (b Basis) Warning(x Binary) string {
 	return ""
 }
 
+// Note is what a report says of a plugin that was started unchecked; empty where it was
+// checked, or where the journal does not know.
+func (b Basis) Note(plugin string) string {
+	switch b {
+	case Override:
+		return "plugin " + plugin + " was not checked: it was taken from a folder of dev_overrides"
+	case Insecure:
+		return "plugin " + plugin + " was not checked: nothing vouched for it, and it was started with -insecure"
+	}
+	return ""
+}
+
 // ParseSums reads "docker:SHA256,http:SHA256": the form in which the build hands the
 // checksums of faultline's own plugins to the linker.
 func ParseSums(text string) (map[string]string, error) {
