@@ -47,7 +47,7 @@ func (g *global) host() (*host.Host, error) {
 			return nil, fmt.Errorf("-plugin-dir %s: %w", dir, err)
 		}
 	}
-	return g.hostOfRuns()
+	return g.newHost()
 }
 
 // folder says why a path is no folder.
@@ -67,6 +67,15 @@ func folder(path string) error {
 // hostOfRuns is a host for what must be undone, which a folder that has gone meanwhile
 // does not stop.
 func (g *global) hostOfRuns() (*host.Host, error) {
+	for _, dir := range g.pluginDirs {
+		if err := folder(dir); err != nil {
+			fmt.Fprintf(g.process.stderr, "Warning: -plugin-dir %s: %s\n", dir, err)
+		}
+	}
+	return g.newHost()
+}
+
+func (g *global) newHost() (*host.Host, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of faultline: %w", err)
