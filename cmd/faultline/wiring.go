@@ -261,8 +261,12 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 	}
 	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn})
 	var problems plan.Problems
-	if err != nil && !errors.As(err, &problems) { // each problem says what it is about
+	switch {
+	case err == nil:
+	case !errors.As(err, &problems): // each problem says what it is about
 		err = fmt.Errorf("plan: %w", err)
+	case problems.Refused():
+		err = refused(err)
 	}
 	return p, err
 }

@@ -258,9 +258,11 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		`unknown type "text"`: func(d *schema.Description) {
 			d.Actions[0].Config.Attributes = []schema.Attribute{{Name: "a", Type: "text"}}
 		},
-		`hold "" is unknown`:    func(d *schema.Description) { d.Faults[0].Hold = "" },
-		`reversibility "maybe"`: func(d *schema.Description) { d.Faults[0].Reversibility = "maybe" },
-		"revert_ms":             func(d *schema.Description) { d.Faults[0].RevertMS = 0 },
+		"upgrade faultline, or tell": func(d *schema.Description) { d.Faults[0].Capabilities = []schema.Capability{"moon"} },
+		"TEST_* is":                  func(d *schema.Description) { d.Environment = []schema.EnvVar{{Name: "TEST_* is"}} },
+		`hold "" is unknown`:         func(d *schema.Description) { d.Faults[0].Hold = "" },
+		`reversibility "maybe"`:      func(d *schema.Description) { d.Faults[0].Reversibility = "maybe" },
+		"revert_ms":                  func(d *schema.Description) { d.Faults[0].RevertMS = 0 },
 		`every sample has "ok"`: func(d *schema.Description) {
 			d.Probes = []schema.Probe{{Type: "testfile", Sample: []schema.Attribute{{Name: "ok", Type: "bool"}}}}
 		},
