@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"engine/hold":        {},
 	"engine/ledger":      {},
 	"engine/note":        {},
+	"engine/install":     {},
 	"engine/simulation":  {}, // tests only
 }
 
