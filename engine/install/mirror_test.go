@@ -168,3 +168,12 @@ func files(t testing.TB, dir string) []string {
 	})
 	return slices.Sorted(maps.Keys(all))
 }
+
+func prefix(t testing.TB, text string) address.Prefix {
+	t.Helper()
+	p, err := address.ParsePrefix(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
