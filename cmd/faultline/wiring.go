@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -38,8 +39,43 @@ func (g *global) state() string {
 	return dir // none, or one that cannot be told: journal.Open says so
 }
 
-// host finds and starts plugins.
+// host finds and starts plugins. A folder that -plugin-dir names must be there: of a
+// misspelt one the plugins would be taken from elsewhere, and nobody would know.
 func (g *global) host() (*host.Host, error) {
+	for _, dir := range g.pluginDirs {
+		if err := folder(dir); err != nil {
+			return nil, fmt.Errorf("-plugin-dir %s: %w", dir, err)
+		}
+	}
+	return g.newHost()
+}
+
+// folder says why a path is no folder.
+func folder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such folder")
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return errors.New("it is no folder")
+	}
+	return nil
+}
+
+// hostOfRuns is a host for what must be undone, which a folder that has gone meanwhile
+// does not stop.
+func (g *global) hostOfRuns() (*host.Host, error) {
+	for _, dir := range g.pluginDirs {
+		if err := folder(dir); err != nil {
+			fmt.Fprintf(g.process.stderr, "Warning: -plugin-dir %s: %s\n", dir, err)
+		}
+	}
+	return g.newHost()
+}
+
+func (g *global) newHost() (*host.Host, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of faultline: %w", err)
@@ -47,12 +83,18 @@ func (g *global) host() (*host.Host, error) {
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
+	decide, err := g.trusted()
+	if err != nil {
+		return nil, err
+	}
 	return host.New(host.Options{
 		PluginDirs: g.pluginDirs,
 		SelfDir:    filepath.Dir(self),
 		DataDirs:   []string{filepath.Join(g.dataHome(), "faultline", "plugins")},
 		CacheDir:   g.cacheDir(),
 		StateDir:   g.state(),
+		Trust:      decide,
+		Inherit:    inherited,
 	}), nil
 }
 
@@ -139,7 +181,7 @@ func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, names ma
 		q := wire.Configure{Settings: want.Settings.Full, Run: id, RunDir: dir}
 		c.configs[want.Name] = q
 		group.Go(func() error {
-			p, err := h.Start(ctx, want.Name, q)
+			p, err := h.Start(ctx, want.Name, q, host.Inherit(want.Environment...))
 			if err != nil {
 				return err
 			}
@@ -268,7 +310,7 @@ func (c *crew) used() []journal.PluginUsed {
 		if p == nil {
 			continue
 		}
-		u := journal.PluginUsed{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Path: p.Path}
+		u := journal.PluginUsed{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Path: p.Path, Trust: string(p.Trust), Environment: p.Environment}
 		if len(want.Settings.Redacted) > 0 {
 			u.Settings = json.RawMessage(want.Settings.Redacted)
 		}
