@@ -23,6 +23,8 @@ type Plugin struct {
 	SHA256      string // of the binary that runs
 	Path        string // of that binary: the copy in the state folder, for a run
 	Description *schema.Description
+	Protocol    int  // that both sides speak
+	Attached    bool // it runs already: somebody else has started it, and ends it
 
 	process  *process
 	client   *goplugin.Client
@@ -47,8 +49,7 @@ func (p *Plugin) PID() int {
 	return p.process.pid
 }
 
-// Err says how the process ended, with the last lines that it printed, when it ended
-// by itself. It is nil while it runs, and after an end that Close or Kill brought.
+// Err says how the process ended, with its last words, when it ended by itself. It is nil while it runs, and after an end that Close or Kill brought.
 func (p *Plugin) Err() error {
 	select {
 	case <-p.process.done:
@@ -59,7 +60,7 @@ func (p *Plugin) Err() error {
 	if end != byItself {
 		return nil
 	}
-	return fmt.Errorf("plugin %s ended by itself (%s)%s", p.Name, state, lastWords(p.process.printed.tail()))
+	return fmt.Errorf("plugin %s ended by itself (%s)%s", p.Name, state, p.process.printed.Words())
 }
 
 // Close ends the plugin: it asks over the wire, closes the plugin's standard input,
@@ -94,7 +95,7 @@ func (p *Plugin) Close(ctx context.Context) error {
 	<-p.process.done
 	p.client.Kill() // go-plugin's own goroutines and folder; the process is gone
 	if _, end := p.process.exit(); end == killed && !p.toKill.Load() {
-		p.result = fmt.Errorf("plugin %s did not end within %s and was killed%s", p.Name, time.Since(began).Round(time.Millisecond), lastWords(p.process.printed.tail()))
+		p.result = fmt.Errorf("plugin %s did not end within %s and was killed%s", p.Name, time.Since(began).Round(time.Millisecond), p.process.printed.Words())
 	}
 	return p.result
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 
+	"github.com/faultline-go/faultline/engine/host/output"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -135,17 +137,18 @@ func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %s: %w", b.name, err)
 	}
-	out := &printed{pass: func(line string) { h.opts.Stderr(b.name, line) }}
+	out := output.New(func(line string) {
+		h.opts.Stderr(b.name, line)
+		h.record(b.name, line)
+	})
 	proc := newProcess(b, out)
-	var synced [2]io.Writer // what Go code prints on os.Stdout and os.Stderr comes over gRPC
+	var synced [2]io.Writer // what go-plugin makes of os.Stdout and os.Stderr, before the SDK undoes it
 	for i := range synced {
-		synced[i] = &lineWriter{take: out.line}
+		synced[i] = &output.Lines{Take: out.Line}
 	}
 	client := goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig: goplugin.HandshakeConfig{
-			ProtocolVersion: wire.Protocol, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
-		},
-		Plugins:          goplugin.PluginSet{wire.ServiceName: service{}},
+		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
+		VersionedPlugins: h.protocols.sets(h.traces(b.name)),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
 		SyncStdout:       synced[0],
@@ -154,7 +157,7 @@ func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
 		SkipHostEnv:      true,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			proc.env = append(environment(h.opts.Environ()), cmd.Env...)
+			proc.env = slices.Concat(environment(h.opts.Environ()), cmd.Env, h.logVariable())
 			return proc, nil
 		},
 		GRPCDialOptions: []grpc.DialOption{
@@ -178,7 +181,7 @@ func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
 	}
 	if err == nil {
 		if err = check(p.Description, b.name); err == nil {
-			p.Version = p.Description.Version
+			p.Version, p.Protocol = p.Description.Version, client.NegotiatedVersion()
 			h.remember(b.sum, p.Description)
 			return p, nil
 		}
@@ -212,14 +215,15 @@ func (p *Plugin) connect(ctx context.Context) error {
 // service makes go-plugin hand out a wire.Client.
 type service struct {
 	goplugin.NetRPCUnsupportedPlugin
+	watch func(wire.Call)
 }
 
 func (service) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error {
 	return errors.New("the engine serves nothing")
 }
 
-func (service) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, c *grpc.ClientConn) (any, error) {
-	return wire.NewClient(c), nil
+func (s service) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, c *grpc.ClientConn) (any, error) {
+	return wire.NewWatchedClient(c, s.watch), nil
 }
 
 // longestBase leaves room in the 108 bytes of a unix socket's path for the two
