@@ -40,20 +40,50 @@ func (g *global) state() string {
 
 // host finds and starts plugins.
 func (g *global) host() (*host.Host, error) {
+	reattach, err := wire.ParseReattach(g.process.getenv(wire.ReattachVariable))
+	if err != nil {
+		return nil, err
+	}
+	o, err := g.hostOptions()
+	if err != nil {
+		return nil, err
+	}
+	o.Reattach = reattach
+	return host.New(o), nil
+}
+
+// serving is a host for plugins that others attach to: what they print is shown.
+func (g *global) serving() (*host.Host, error) {
+	o, err := g.hostOptions()
+	if err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Stderr = func(_, line string) { fmt.Fprintln(g.process.stderr, line) }
+	}
+	return host.New(o), nil
+}
+
+func (g *global) hostOptions() (host.Options, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find the folder of faultline: %w", err)
+		return host.Options{}, fmt.Errorf("find the folder of faultline: %w", err)
 	}
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
-	return host.New(host.Options{
+	log, err := g.openLog()
+	if err != nil {
+		return host.Options{}, err
+	}
+	return host.Options{
+		Log:        log,
 		PluginDirs: g.pluginDirs,
 		SelfDir:    filepath.Dir(self),
 		DataDirs:   []string{filepath.Join(g.dataHome(), "faultline", "plugins")},
 		CacheDir:   g.cacheDir(),
 		StateDir:   g.state(),
-	}), nil
+	}, nil
 }
 
 func (g *global) dataHome() string {

@@ -18,9 +18,12 @@ import (
 // whatever happens to the path meanwhile.
 type binary struct {
 	name string
-	path string
-	file *os.File
-	sum  string // SHA-256 in hexadecimal, of the descriptor's content
+	any  bool // name is only that of the file: the plugin may have another
+
+	served bool // others are to connect to it
+	path   string
+	file   *os.File
+	sum    string // SHA-256 in hexadecimal, of the descriptor's content
 }
 
 func openBinary(name, path string) (*binary, error) {

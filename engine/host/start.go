@@ -27,6 +27,9 @@ import (
 // Describe says what a plugin offers. It starts the plugin only when the cache does
 // not know the binary.
 func (h *Host) Describe(ctx context.Context, name string) (*schema.Description, error) {
+	if at, ok := h.opts.Reattach[name]; ok {
+		return h.describeAttached(ctx, name, at)
+	}
 	path, err := h.Find(name)
 	if err != nil {
 		return nil, err
@@ -61,6 +64,9 @@ func (h *Host) describe(ctx context.Context, name, path string) (d *schema.Descr
 // copy under the binary's checksum in the state folder; Path and SHA256 say which.
 // The caller closes the plugin, also after it has ended by itself.
 func (h *Host) Start(ctx context.Context, name string, q wire.Configure) (*Plugin, error) {
+	if at, ok := h.opts.Reattach[name]; ok {
+		return h.startAttached(ctx, name, at, q)
+	}
 	path, err := h.Find(name)
 	if err != nil {
 		return nil, err
@@ -175,12 +181,15 @@ func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
 	limit, cancel := context.WithTimeout(ctx, h.opts.StartTimeout)
 	defer cancel()
 	stop := context.AfterFunc(limit, proc.kill)
-	err = p.connect(limit)
+	err = p.connect(limit, !b.served)
 	if !stop() && err == nil { // killed at the last moment
 		err = limit.Err()
 	}
 	if err == nil {
-		if err = check(p.Description, b.name); err == nil {
+		if b.any && p.Description != nil {
+			p.Name = p.Description.Name
+		}
+		if err = check(p.Description, p.Name); err == nil {
 			p.Version, p.Protocol = p.Description.Version, client.NegotiatedVersion()
 			h.remember(b.sum, p.Description)
 			return p, nil
@@ -193,9 +202,9 @@ func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
 }
 
 // connect makes the first calls. When they have been answered the socket's file is
-// not needed any more: removed now, nothing is left of it however the engine ends,
-// and nobody else can connect.
-func (p *Plugin) connect(ctx context.Context) error {
+// not needed any more, unless others are to connect: removed now, nothing is left of it
+// however the engine ends, and nobody else can connect.
+func (p *Plugin) connect(ctx context.Context, alone bool) error {
 	rpc, err := p.client.Client()
 	if err != nil {
 		return err
@@ -208,6 +217,9 @@ func (p *Plugin) connect(ctx context.Context) error {
 	p.Client = raw.(*wire.Client)
 	if p.Description, err = p.Describe(ctx); err != nil {
 		return fmt.Errorf("describe: %w", err)
+	}
+	if !alone {
+		return nil
 	}
 	return os.RemoveAll(p.sockets)
 }
