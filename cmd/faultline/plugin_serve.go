@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/faultline-go/faultline/engine/host"
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -69,4 +72,28 @@ the program. Ctrl-C puts back what the plugin holds, and ends it.`,
 			return p.Close(ctx)
 		},
 	}
+}
+
+// serving is a host for plugins that others attach to: what they print is shown.
+func (g *global) serving() (*host.Host, error) {
+	o, err := g.hostOptions()
+	if err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Stderr = func(_, line string) { fmt.Fprintln(g.process.stderr, line) }
+	}
+	return host.New(o), nil
+}
+
+// reattached reads which plugins run already, and says so.
+func (g *global) reattached() (map[string]wire.Reattach, error) {
+	all, err := wire.ParseReattach(g.process.getenv(wire.ReattachVariable))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		g.trust.warning(trust.Attached, trust.Binary{Name: name})
+	}
+	return all, nil
 }

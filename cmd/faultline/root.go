@@ -70,6 +70,9 @@ type global struct {
 	logLevel   string
 	logFile    string
 	log        logWriter
+	insecure   bool
+
+	trust *guardedTrust // of the hosts of this command; made by the first
 }
 
 func newRoot(p *process) *cobra.Command {
@@ -101,6 +104,7 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f := root.PersistentFlags()
 	f.StringVar(&g.stateDir, "state-dir", "", "folder of runs, locks and caches (default $FAULTLINE_STATE_DIR, /var/lib/faultline for root, or $XDG_STATE_HOME/faultline)")
 	f.StringArrayVar(&g.pluginDirs, "plugin-dir", nil, "folder to look for plugins in first; may be repeated")
+	f.BoolVar(&g.insecure, "insecure", false, "start also plugins that nothing vouches for; every report says so")
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
 	f.StringVar(&g.logLevel, "log-level", "", "what plugins log, on standard error: off, error, warn, info, debug, or trace for every call to them, too (default $FAULTLINE_LOG, or off)")
 	f.StringVar(&g.logFile, "log-file", "", "write the log to this file; without -log-level: debug")

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/faultline-go/faultline/engine/halt"
+	"github.com/faultline-go/faultline/engine/host"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/plan"
@@ -300,7 +301,7 @@ func (c *crew) restart(ctx context.Context, name string) (run.Plugin, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	dead := c.plugins[name]
-	fresh, err := c.host.StartBinary(ctx, dead.Path, dead.SHA256, c.configs[name])
+	fresh, err := c.host.StartBinary(ctx, dead.Path, dead.SHA256, c.configs[name], host.Inherit(dead.Environment...))
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -38,28 +39,49 @@ func (g *global) state() string {
 	return dir // none, or one that cannot be told: journal.Open says so
 }
 
-// host finds and starts plugins.
+// host finds and starts plugins. A folder that -plugin-dir names must be there: of a
+// misspelt one the plugins would be taken from elsewhere, and nobody would know.
 func (g *global) host() (*host.Host, error) {
-	reattach, err := wire.ParseReattach(g.process.getenv(wire.ReattachVariable))
-	if err != nil {
-		return nil, err
+	for _, dir := range g.pluginDirs {
+		if err := folder(dir); err != nil {
+			return nil, fmt.Errorf("-plugin-dir %s: %w", dir, err)
+		}
 	}
-	o, err := g.hostOptions()
-	if err != nil {
-		return nil, err
-	}
-	o.Reattach = reattach
-	return host.New(o), nil
+	return g.newHost()
 }
 
-// serving is a host for plugins that others attach to: what they print is shown.
-func (g *global) serving() (*host.Host, error) {
+// folder says why a path is no folder.
+func folder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such folder")
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return errors.New("it is no folder")
+	}
+	return nil
+}
+
+// hostOfRuns is a host for what must be undone, which a folder that has gone meanwhile
+// does not stop.
+func (g *global) hostOfRuns() (*host.Host, error) {
+	for _, dir := range g.pluginDirs {
+		if err := folder(dir); err != nil {
+			fmt.Fprintf(g.process.stderr, "Warning: -plugin-dir %s: %s\n", dir, err)
+		}
+	}
+	return g.newHost()
+}
+
+func (g *global) newHost() (*host.Host, error) {
 	o, err := g.hostOptions()
 	if err != nil {
 		return nil, err
 	}
-	if o.Log == nil {
-		o.Stderr = func(_, line string) { fmt.Fprintln(g.process.stderr, line) }
+	if o.Reattach, err = g.reattached(); err != nil {
+		return nil, err
 	}
 	return host.New(o), nil
 }
@@ -72,17 +94,23 @@ func (g *global) hostOptions() (host.Options, error) {
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
+	decide, err := g.trusted()
+	if err != nil {
+		return host.Options{}, err
+	}
 	log, err := g.openLog()
 	if err != nil {
 		return host.Options{}, err
 	}
 	return host.Options{
-		Log:        log,
 		PluginDirs: g.pluginDirs,
 		SelfDir:    filepath.Dir(self),
 		DataDirs:   []string{filepath.Join(g.dataHome(), "faultline", "plugins")},
 		CacheDir:   g.cacheDir(),
 		StateDir:   g.state(),
+		Trust:      decide,
+		Inherit:    inherited,
+		Log:        log,
 	}, nil
 }
 
@@ -169,7 +197,7 @@ func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, names ma
 		q := wire.Configure{Settings: want.Settings.Full, Run: id, RunDir: dir}
 		c.configs[want.Name] = q
 		group.Go(func() error {
-			p, err := h.Start(ctx, want.Name, q)
+			p, err := h.Start(ctx, want.Name, q, host.Inherit(want.Environment...))
 			if err != nil {
 				return err
 			}
@@ -298,7 +326,7 @@ func (c *crew) used() []journal.PluginUsed {
 		if p == nil {
 			continue
 		}
-		u := journal.PluginUsed{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Path: p.Path}
+		u := journal.PluginUsed{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Path: p.Path, Trust: string(p.Trust), Environment: p.Environment}
 		if len(want.Settings.Redacted) > 0 {
 			u.Settings = json.RawMessage(want.Settings.Redacted)
 		}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -69,7 +70,7 @@ func (h *Host) attach(ctx context.Context, name string, at wire.Reattach) (*Plug
 	go a.watch()
 	p := &Plugin{
 		Client: wire.NewWatchedClient(a.conn, h.traces(name)), Name: name,
-		Protocol: at.Protocol, Attached: true, attached: a,
+		Protocol: at.Protocol, Trust: trust.Attached, Attached: true, attached: a,
 	}
 	if p.Description, err = p.Describe(ctx); err == nil {
 		err = check(p.Description, name)
@@ -94,7 +95,7 @@ func (h *Host) Serve(ctx context.Context, path string) (*Plugin, wire.Reattach, 
 		return nil, wire.Reattach{}, err
 	}
 	defer b.close()
-	b.any, b.served = true, true
+	b.any, b.served, b.basis = true, true, trust.Insecure // who names a file vouches for it
 	if err := b.hash(); err != nil {
 		return nil, wire.Reattach{}, err
 	}
@@ -159,7 +160,8 @@ func (h *Host) keepAttached(p *Plugin, path string) error {
 	if err := b.hash(); err != nil {
 		return err
 	}
-	kept, err := h.keep(b)
+	b.basis = trust.Attached
+	kept, err := h.store(b)
 	if err != nil {
 		return err
 	}

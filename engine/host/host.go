@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -24,6 +25,13 @@ type Options struct {
 	DataDirs   []string // where a user installs plugins
 	CacheDir   string   // for descriptions and checksums; empty: none are kept
 	StateDir   string   // for the copies of the binaries that runs use; empty: none are made
+
+	// Trust says on what ground a binary may start, or why it may not. It is asked before
+	// anything of the binary is executed or copied, with the checksum of the very
+	// descriptor that will be; and before a description is taken from the cache, so that
+	// having been described once vouches for nothing. It may be called by several
+	// goroutines, and for one binary often. nil: whatever is found may start.
+	Trust func(trust.Binary) (trust.Basis, error)
 
 	// Stderr takes what plugins print, line by line, printable and cut at 4 KiB. It is
 	// called by several goroutines, for one plugin by one at a time, and must return
@@ -43,6 +51,8 @@ type Options struct {
 	CloseTimeout time.Duration
 	// Environ is the environment of which plugins get theirs; nil: os.Environ.
 	Environ func() []string
+	// Inherit names variables that every plugin inherits, beside the usual ones: for tests.
+	Inherit []string
 }
 
 // Host runs plugins. Its methods may be called by several goroutines.

@@ -208,6 +208,7 @@ func (l *loader) listPlugins() {
 			if out.Constraint != "" && !constraint.MatchString(out.Constraint) {
 				l.error(a.rangeOf("version"), "Invalid version constraint", `%q is not a version constraint, such as "~> 0.1" or ">= 0.2, < 1.0".`, out.Constraint)
 			}
+			out.Environment = a.variables("environment")
 		}
 		if p.description == nil {
 			continue

@@ -62,8 +62,10 @@ type File struct {
 type Plugin struct {
 	Name       string
 	Constraint string // "~> 0.1"; empty: any
-	Settings   Config
-	Pos        string // "file:line", empty when the scenario has no such block
+	// Environment names the variables that it inherits, beside the usual ones.
+	Environment []string
+	Settings    Config
+	Pos         string // "file:line", empty when the scenario has no such block
 }
 
 // Config is an evaluated body. Full goes to the plugin; Redacted, in which every
