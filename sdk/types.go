@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -235,13 +234,6 @@ func (t Target[M]) discover(ctx context.Context, match []byte) (out []Candidate,
 		out[i].Kind, out[i].Interfaces = t.Type, t.Interfaces
 	}
 	return out, err
-}
-
-// recovered turns a panic of the author's code into an error, with the place.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("the plugin panicked: %v\n%s", r, debug.Stack())
-	}
 }
 
 // gone says whether an author's error means that the target is gone.

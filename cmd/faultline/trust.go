@@ -27,6 +27,12 @@ type guardedTrust struct {
 
 func (t *guardedTrust) decide(b trust.Binary) (trust.Basis, error) {
 	basis, err := t.rules.Decide(b)
+	t.warning(basis, b)
+	return basis, err
+}
+
+// warning warns once of what is not checked.
+func (t *guardedTrust) warning(basis trust.Basis, b trust.Binary) {
 	if text := basis.Warning(b); text != "" {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -35,7 +41,6 @@ func (t *guardedTrust) decide(b trust.Binary) (trust.Basis, error) {
 			t.warn(text)
 		}
 	}
-	return basis, err
 }
 
 // trusted decides which binaries this command may start.

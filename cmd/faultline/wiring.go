@@ -76,18 +76,33 @@ func (g *global) hostOfRuns() (*host.Host, error) {
 }
 
 func (g *global) newHost() (*host.Host, error) {
+	o, err := g.hostOptions()
+	if err != nil {
+		return nil, err
+	}
+	if o.Reattach, err = g.reattached(); err != nil {
+		return nil, err
+	}
+	return host.New(o), nil
+}
+
+func (g *global) hostOptions() (host.Options, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find the folder of faultline: %w", err)
+		return host.Options{}, fmt.Errorf("find the folder of faultline: %w", err)
 	}
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
 	decide, err := g.trusted()
 	if err != nil {
-		return nil, err
+		return host.Options{}, err
 	}
-	return host.New(host.Options{
+	log, err := g.openLog()
+	if err != nil {
+		return host.Options{}, err
+	}
+	return host.Options{
 		PluginDirs: g.pluginDirs,
 		SelfDir:    filepath.Dir(self),
 		DataDirs:   []string{filepath.Join(g.dataHome(), "faultline", "plugins")},
@@ -95,7 +110,8 @@ func (g *global) newHost() (*host.Host, error) {
 		StateDir:   g.state(),
 		Trust:      decide,
 		Inherit:    inherited,
-	}), nil
+		Log:        log,
+	}, nil
 }
 
 func (g *global) dataHome() string {

@@ -45,6 +45,7 @@ func play(role string) {
 			_, _ = syscall.Write(2, []byte("{\"@message\":1}\n\x1b[31mred\x1b[0m\n"+strings.Repeat("x", 100_000)+"\nraw words\n"))
 			_, _ = syscall.Write(1, []byte("on descriptor 1\n"))
 			fmt.Println("on standard output")
+			fmt.Fprintln(os.Stderr, "on standard error")
 			return nil
 		})
 		sdk.Serve(p)
@@ -104,7 +105,12 @@ func play(role string) {
 		sdk.Serve(p)
 	case "engine":
 		playEngine()
+	case "panic at start":
+		panicking()
 	default:
+		if crash(role) {
+			return
+		}
 		fmt.Fprintf(os.Stderr, "no role %q\n", role)
 		os.Exit(9)
 	}
