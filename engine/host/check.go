@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/hashicorp/go-version"
@@ -101,7 +102,12 @@ func (c *checker) failf(format string, args ...any) {
 	}
 }
 
+var typeName = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
+
 func (c *checker) typ(what, typ string) {
+	if !typeName.MatchString(typ) {
+		c.failf("%s %q: the names of types have lower-case letters, digits and single underscores", what, typ)
+	}
 	if schema.PluginOf(typ) != c.name {
 		c.failf("%s %q: its types must be called %q or start with %q", what, typ, c.name, c.name+"_")
 	}

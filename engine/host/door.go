@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -138,7 +139,11 @@ func clean(m protoreflect.Message) (err error) {
 func cleanValue(f protoreflect.FieldDescriptor, v protoreflect.Value) (out protoreflect.Value, err error) {
 	switch f.Kind() {
 	case protoreflect.StringKind:
-		if s := Printable(v.String(), paragraphs[f.Name()]); s != v.String() {
+		s := Printable(v.String(), paragraphs[f.Name()])
+		if errorTexts[f.Name()] {
+			s = indented(s)
+		}
+		if s != v.String() {
 			out = protoreflect.ValueOfString(s)
 		}
 	case protoreflect.BytesKind:
@@ -156,8 +161,22 @@ func cleanValue(f protoreflect.FieldDescriptor, v protoreflect.Value) (out proto
 	return out, err
 }
 
-// paragraphs are the fields whose text may have several lines.
-var paragraphs = map[protoreflect.Name]bool{"error": true, "detail": true, "proof": true, "message": true, "strings": true}
+// Errors may have several lines, and so may the values of samples; everything else that a
+// plugin says is a line. Those of errors are indented, so that none of them can pass for
+// a line of ours.
+var (
+	errorTexts = map[protoreflect.Name]bool{"error": true, "message": true}
+	paragraphs = map[protoreflect.Name]bool{"error": true, "message": true, "strings": true}
+)
+
+var unindented = regexp.MustCompile(`\n([^ \t\n])`)
+
+func indented(s string) string {
+	if !strings.Contains(s, "\n") {
+		return s
+	}
+	return unindented.ReplaceAllString(s, "\n  $1")
+}
 
 func cleanMap(f protoreflect.FieldDescriptor, m protoreflect.Map) (err error) {
 	type entry struct {

@@ -212,9 +212,9 @@ func TestCandidatesKeepWhatTheyAre(t *testing.T) {
 }
 
 func TestErrorsAreCleaned(t *testing.T) {
-	s := status.New(codes.InvalidArgument, "it is "+hostile)
+	s := status.New(codes.InvalidArgument, "it is "+hostile+"\nHELD – all is well\n  and so on")
 	err := cleanError(s.Err())
-	if got := status.Convert(err); got.Code() != codes.InvalidArgument || got.Message() != "it is "+visible {
+	if got := status.Convert(err); got.Code() != codes.InvalidArgument || got.Message() != "it is "+visible+"\n  HELD – all is well\n  and so on" {
 		t.Errorf("%v", err)
 	}
 }

@@ -248,6 +248,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"does not describe itself":  func(d *schema.Description) { d.Format = 0 },
 		"no semantic version":       func(d *schema.Description) { d.Version = "one" },
 		`must be called "testfile"`: func(d *schema.Description) { d.Faults[0].Type = "docker_kill" },
+		"single underscores":        func(d *schema.Description) { d.Faults[0].Type = "testfile_a\nb" },
 		"is there twice":            func(d *schema.Description) { d.Faults = append(d.Faults, d.Faults[0]) },
 		`"duration" belongs to the engin`: func(d *schema.Description) {
 			d.Faults[0].Config.Attributes = []schema.Attribute{{Name: "duration", Type: "duration"}}
