@@ -69,7 +69,7 @@ type global struct {
 	noColor    bool
 	insecure   bool
 
-	trust *guardedTrust // of the hosts of this command; made by the first
+	warnings *warnings // of the hosts of this command; made by the first
 }
 
 func newRoot(p *process) *cobra.Command {
@@ -104,7 +104,7 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f.BoolVar(&g.insecure, "insecure", false, "start also plugins that nothing vouches for; every report says so")
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
 	root.AddCommand(
-		newNew(g), newCatalog(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
+		newNew(g), newCatalog(g), newInit(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
 		newRun(g), newAnswer(g), newNote(g), newMark(g), newHalt(g),
 		newReport(g), newHistory(g), newCompare(g), newCoverage(g), newSchema(g),
 		newRecover(g), newScan(g), newSelftest(g), newSelftestTarget(),
