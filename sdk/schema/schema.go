@@ -128,7 +128,7 @@ var (
 	FaultMeta  = []string{"target", "start", "after", "ends_after", "duration", "lease", "for_each", "on_empty", "irreversible"}
 	ProbeMeta  = []string{"rate", "interval", "timeout", "for_each"}
 	ActionMeta = []string{"start", "after", "timeout", "for_each"}
-	PluginMeta = []string{"version"}
+	PluginMeta = []string{"source", "version"}
 	// SampleCore are the fields that every sample has.
 	SampleCore = []Attribute{
 		{Name: "ok", Type: "bool", Doc: "the probe got the answer it wants"},
