@@ -19,24 +19,23 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 
 	"golang.org/x/mod/semver"
 
+	"github.com/faultline-go/faultline/engine/install"
+	"github.com/faultline-go/faultline/engine/install/address"
 	"github.com/faultline-go/faultline/engine/install/sshsig"
 )
-
-var platformForm = regexp.MustCompile(`^[a-z0-9]{1,32}_[a-z0-9]{1,32}$`)
 
 // Namespace is the purpose that signatures of releases are made for.
 const Namespace = "faultline-plugin"
 
 // Release is a version of a plugin, about to be published.
 type Release struct {
-	Source   string // the plugin's address, [HOST/]NAMESPACE/NAME, as it was checked by its parser
+	Source   address.Address
 	Version  string // semantic, without build metadata
 	Binaries []Binary
 	License  string // a file that goes into every archive; empty: none
@@ -53,19 +52,20 @@ type Binary struct {
 type Published struct {
 	Dir      string // of the plugin, in the mirror
 	Archives []Archive
-	Sums     string // name of the file of checksums
-	Already  bool   // it was there before, the same
-	Signer   *sshsig.Key
+	Sums     string      // name of the file of checksums
+	Already  bool        // it was there before, the same
+	Signed   bool        // now, or before
+	Signer   *sshsig.Key // who has signed it now
 }
 
 // Signer signs a message for Namespace, in the armored form.
 type Signer func(ctx context.Context, message []byte) ([]byte, error)
 
-func (r Release) name() string     { return r.Source[strings.LastIndex(r.Source, "/")+1:] }
-func (r Release) binary() string   { return "faultline-plugin-" + r.name() }
-func (r Release) stem() string     { return r.binary() + "_" + r.Version }
-func (r Release) sums() string     { return r.stem() + "_SHA256SUMS" }
-func (r Release) document() string { return r.Version + ".json" }
+func (r Release) binary() string    { return "faultline-plugin-" + r.Source.Name }
+func (r Release) stem() string      { return r.binary() + "_" + r.Version }
+func (r Release) sums() string      { return r.stem() + "_SHA256SUMS" }
+func (r Release) signature() string { return r.sums() + ".sig" }
+func (r Release) document() string  { return r.Version + ".json" }
 
 func (r Release) check() error {
 	if v := "v" + r.Version; semver.Canonical(v) != v {
@@ -76,8 +76,8 @@ func (r Release) check() error {
 	}
 	seen := map[string]string{}
 	for _, b := range r.Binaries {
-		if !platformForm.MatchString(b.Platform) {
-			return fmt.Errorf("%q is no platform: write OS_ARCH, such as linux_arm64", b.Platform)
+		if _, err := install.ParsePlatform(b.Platform); err != nil {
+			return err
 		}
 		if other, twice := seen[b.Platform]; twice {
 			return fmt.Errorf("%s and %s are both for %s", other, b.Path, b.Platform)
@@ -107,7 +107,7 @@ func (r Release) Publish(ctx context.Context, mirror string, sign Signer) (Publi
 	if err := r.check(); err != nil {
 		return wrap(err)
 	}
-	dir := filepath.Join(mirror, filepath.FromSlash(r.Source))
+	dir := filepath.Join(mirror, filepath.FromSlash(r.Source.String()))
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return wrap(err)
 	}
@@ -145,7 +145,10 @@ func (r Release) Publish(ctx context.Context, mirror string, sign Signer) (Publi
 		if err != nil {
 			return wrap(err)
 		}
-		files, p.Signer = append(files, file{r.sums() + ".sig", signature}), &key
+		files, p.Signer = append(files, file{r.signature(), signature}), &key
+	}
+	if _, err := os.Stat(filepath.Join(dir, r.signature())); err == nil && p.Already || sign != nil {
+		p.Signed = true
 	}
 	files = append(files, file{r.document(), r.documentText(p.Archives)}, file{"index.json", index.with(r.Version)})
 	var names []string
@@ -199,7 +202,7 @@ func (r Release) already(dir string, sums []byte) (bool, error) {
 	old, err := os.ReadFile(filepath.Join(dir, r.sums()))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(dir, r.document())); !errors.Is(err, fs.ErrNotExist) {
-			return false, fmt.Errorf("%s is in %s already, without %s: its content is not known", r.document(), dir, r.sums())
+			return false, fmt.Errorf("%s is there already, without %s: its content is not known", r.document(), r.sums())
 		}
 		return false, nil
 	}
@@ -213,10 +216,10 @@ func (r Release) already(dir string, sums []byte) (bool, error) {
 	for _, line := range slices.Concat(is, was) {
 		if !slices.Contains(was, line) || !slices.Contains(is, line) {
 			_, name, _ := strings.Cut(line, "  ")
-			return false, fmt.Errorf("the version is in %s already with another content (%s differs), and whoever has locked it would be told that it was tampered with: publish another version", dir, name)
+			return false, fmt.Errorf("the version is there already with another content (%s differs), and whoever has locked it would take this for tampering: publish another version", name)
 		}
 	}
-	return false, fmt.Errorf("%s in %s has its lines in another order: publish another version", r.sums(), dir)
+	return false, fmt.Errorf("%s is there already, and has its lines in another order: publish another version", r.sums())
 }
 
 // lock lets one author at a time change a plugin's folder.
