@@ -40,7 +40,7 @@ func check(d *schema.Description, name string) error {
 		return fmt.Errorf("plugin %s describes itself in format %d, newer than this faultline reads (%d): upgrade faultline", name, d.Format, schema.Version)
 	}
 	if d.Name != name {
-		return fmt.Errorf("the plugin's file is called %s%s but says that it is %q: rename it to %s%s", Prefix, name, d.Name, Prefix, d.Name)
+		return &NameError{Want: name, Says: d.Name}
 	}
 	if _, err := version.NewSemver(d.Version); err != nil {
 		return fmt.Errorf("plugin %s says it has version %q, which is no semantic version", name, d.Version)
