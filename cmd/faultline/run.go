@@ -161,9 +161,9 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		return record{}, err
 	}
 	id := journal.NewRunID(time.Now(), s.Name)
-	crew, err := startCrew(ctx, h, s, everything(s), id, store.RunDir(id))
+	crew, err := startCrew(ctx, h, s, id, store.RunDir(id))
 	if err != nil {
-		return record{}, err
+		return record{}, g.shown(err)
 	}
 	defer crew.stop()
 	p, err := g.build(ctx, s, crew, seed, policy)
@@ -171,7 +171,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		if saved != nil {
 			return record{}, refused(fmt.Errorf("the plan can no longer be made, nothing was touched: %w", err))
 		}
-		return record{}, err
+		return record{}, g.shown(err)
 	}
 	if saved != nil {
 		if drift := plan.Drift(saved, p); drift != "" {

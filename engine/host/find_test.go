@@ -255,7 +255,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		`"version" belongs to the engine`: func(d *schema.Description) {
 			d.Settings.Attributes = []schema.Attribute{{Name: "version", Type: "string"}}
 		},
-		`unknown type "text"`: func(d *schema.Description) {
+		`has the type "text", which is not known`: func(d *schema.Description) {
 			d.Actions[0].Config.Attributes = []schema.Attribute{{Name: "a", Type: "text"}}
 		},
 		`hold "" is unknown`:    func(d *schema.Description) { d.Faults[0].Hold = "" },

@@ -164,6 +164,7 @@ func load(path string, files []*source, opts Options) (*Scenario, *Diagnostics) 
 	if d.HasErrors() {
 		return nil, d
 	}
+	l.scenario.loader = l
 	return l.scenario, d
 }
 
