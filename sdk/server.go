@@ -88,12 +88,65 @@ func (s *server) Configure(ctx context.Context, q wire.Configure) error {
 	if s.plugin.Settings.apply == nil {
 		return nil
 	}
-	return s.configure(context.WithValue(ctx, runKey{}, q.Run), q.Settings)
+	err := s.configure(context.WithValue(ctx, runKey{}, q.Run), q.Settings)
+	if attributed(err) {
+		return &wire.Invalid{Text: err.Error(), Problems: problemsOf(err)}
+	}
+	return err
 }
 
 func (s *server) configure(ctx context.Context, settings []byte) (err error) {
 	defer recovered(&err)
 	return s.plugin.Settings.apply(ctx, settings)
+}
+
+// Validate looks at configurations: what their tags say, and what the author's checks do.
+func (s *server) Validate(_ context.Context, all []wire.Configuration) ([][]wire.Problem, error) {
+	out := make([][]wire.Problem, len(all))
+	for i, c := range all {
+		check, err := s.checker(c.Kind, c.Type)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = problemsOf(check(c.Config))
+	}
+	return out, nil
+}
+
+// checker finds what looks at the configurations of a type.
+func (s *server) checker(kind, typ string) (check func([]byte) error, err error) {
+	switch kind {
+	case "fault":
+		f, err := lookup(s.faults, kind, typ)
+		if err != nil {
+			return nil, err
+		}
+		return f.check, nil
+	case "probe":
+		p, err := lookup(s.probes, kind, typ)
+		if err != nil {
+			return nil, err
+		}
+		return p.check, nil
+	case "action":
+		a, err := lookup(s.actions, kind, typ)
+		if err != nil {
+			return nil, err
+		}
+		return a.check, nil
+	case "target":
+		t, err := lookup(s.targets, kind, typ)
+		if err != nil {
+			return nil, err
+		}
+		return t.check, nil
+	case "settings":
+		if s.plugin.Settings.check == nil {
+			return func([]byte) error { return nil }, nil
+		}
+		return s.plugin.Settings.check, nil
+	}
+	return nil, fmt.Errorf("validate: there is no kind %q", kind)
 }
 
 func (s *server) runDir() arbiter.Dir {
@@ -129,7 +182,11 @@ func (s *server) Prepare(ctx context.Context, q wire.Prepare, send func(wire.Pre
 	return fanOut(q.Targets, f.desc.Concurrency, func(c schema.Candidate) wire.Prepared {
 		p, err := f.prepare(logging(ctx, q.Type, c.ID), PrepareTarget{Candidate: c, AcceptIrreversible: q.AcceptIrreversible}, q.Config)
 		if err != nil {
-			return wire.Prepared{Target: c.ID, Err: err.Error(), Gone: gone(err)}
+			out := wire.Prepared{Target: c.ID, Err: err.Error(), Gone: gone(err)}
+			if attributed(err) {
+				out.Problems = problemsOf(err)
+			}
+			return out
 		}
 		return p
 	}, send)

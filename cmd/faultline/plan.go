@@ -71,14 +71,14 @@ targets have changed since.`,
 			if err != nil {
 				return err
 			}
-			crew, err := startCrew(c.Context(), h.Host, s, planning(s), "", "")
+			crew, err := startCrew(c.Context(), h.Host, s, "", "")
 			if err != nil {
-				return err
+				return g.shown(err)
 			}
 			defer crew.stop()
 			p, err := g.build(c.Context(), s, crew, f.newSeed(c), policy)
 			if err != nil {
-				return err
+				return g.shown(err)
 			}
 			return showPlan(c, p, out, format)
 		},

@@ -72,7 +72,7 @@ type global struct {
 	log        logWriter
 	insecure   bool
 
-	warnings *warnings // of the hosts of this command; made by the first
+	warnings *warnings // each said once, by all hosts of a command
 }
 
 func newRoot(p *process) *cobra.Command {

@@ -118,8 +118,7 @@ func (h *Host) describeAttached(ctx context.Context, name string, at wire.Reatta
 	return p.Description, p.Close(ctx)
 }
 
-// PausePatience is how much longer everything may take for a plugin that somebody holds
-// in a debugger.
+// PausePatience is how long a plugin that somebody holds in a debugger may take to answer.
 const PausePatience = time.Hour
 
 // startAttached is Start for a plugin that runs already. For a run, a copy of its

@@ -126,20 +126,13 @@ func (c *checker) capabilities(typ string, all []schema.Capability) {
 	}
 }
 
-var attributeTypes = []string{"string", "number", "bool", "duration", "list(string)", "list(number)", "map(string)"}
-
 func (c *checker) body(typ string, b schema.Body, meta []string) {
 	for _, name := range meta {
 		if b.Attribute(name) != nil || b.Block(name) != nil {
 			c.failf("%s: argument %q belongs to the engine", typ, name)
 		}
 	}
-	for _, a := range b.Attributes {
-		if !slices.Contains(attributeTypes, a.Type) {
-			c.failf("%s: argument %q has the unknown type %q", typ, a.Name, a.Type)
-		}
-	}
-	for _, x := range b.Blocks {
-		c.body(typ+" "+x.Name, x.Body, nil)
+	if why := b.Wrong(); why != "" {
+		c.failf("%s: %s", typ, why)
 	}
 }

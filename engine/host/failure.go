@@ -47,8 +47,12 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 	}
 	state, end := p.process.exit()
 	line := p.process.line()
-	problem, hint := h.protocols.misread(line)
+	version := protocolOf(line)
+	problem, hint := misread(line, version)
 	switch {
+	case version >= 0 && !h.protocols.have(version):
+		e.Problem, e.Hint = h.protocols.misfit(version)
+		e.Printed = output.Words{} // it has said all that there is to say
 	case line == "" && late:
 		e.Problem = fmt.Sprintf("it has said nothing for %s", h.opts.StartTimeout)
 		e.Hint = "it hangs at its start, or is no faultline plugin"
@@ -101,24 +105,27 @@ func (e *StartError) notRun(b *binary, err error) error {
 	return e
 }
 
-// misread says what is wrong with the line by which a plugin introduces itself:
-// core version, protocol, network, address, kind of RPC, divided by "|".
-func (ps protocols) misread(line string) (problem, hint string) {
+// protocolOf is what the line says by which a plugin introduces itself: core version,
+// protocol, network, address, kind of RPC, divided by "|". Below zero: it is another line.
+func protocolOf(line string) int {
 	parts := strings.Split(line, "|")
-	version := -1
 	if len(parts) >= 5 && parts[0] == "1" {
 		if n, err := strconv.Atoi(parts[1]); err == nil {
-			version = n
+			return n
 		}
 	}
+	return -1
+}
+
+// misread says what else is wrong with that line.
+func misread(line string, version int) (problem, hint string) {
+	parts := strings.Split(line, "|")
 	switch {
 	case line == "":
 		return "", ""
 	case version < 0:
 		return fmt.Sprintf("it printed %.80q instead of the plugin handshake", line),
 			"it is no faultline plugin, or prints on its standard output before it serves"
-	case !ps.have(version):
-		return ps.misfit(version)
 	case parts[2] != "unix":
 		return fmt.Sprintf("it listens on %.40q, not on a unix socket", parts[2]), "let it listen in the folder that PLUGIN_UNIX_SOCKET_DIR names"
 	case strings.TrimSpace(parts[4]) != "grpc":

@@ -280,7 +280,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		`"version" belongs to the engine`: func(d *schema.Description) {
 			d.Settings.Attributes = []schema.Attribute{{Name: "version", Type: "string"}}
 		},
-		`unknown type "text"`: func(d *schema.Description) {
+		`has the type "text", which is not known`: func(d *schema.Description) {
 			d.Actions[0].Config.Attributes = []schema.Attribute{{Name: "a", Type: "text"}}
 		},
 		"upgrade faultline, or tell": func(d *schema.Description) { d.Faults[0].Capabilities = []schema.Capability{"moon"} },

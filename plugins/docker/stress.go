@@ -11,10 +11,10 @@ import (
 
 // stressConfig is the body of a docker_stress fault: at least one of its blocks.
 type stressConfig struct {
-	CPU       *pressure.CPUConfig       `hcl:"cpu,block" doc:"Burn processor time."`
-	Memory    *pressure.MemoryConfig    `hcl:"memory,block" doc:"Take memory."`
-	IO        *pressure.IOConfig        `hcl:"io,block" doc:"Read and write files in a folder of the container."`
-	Processes *pressure.ProcessesConfig `hcl:"processes,block" doc:"Start processes until the container can start no more."`
+	CPU       *pressure.CPUConfig       `hcl:"cpu,block" at_least_one:"load" doc:"Burn processor time."`
+	Memory    *pressure.MemoryConfig    `hcl:"memory,block" at_least_one:"load" doc:"Take memory."`
+	IO        *pressure.IOConfig        `hcl:"io,block" at_least_one:"load" doc:"Read and write files in a folder of the container."`
+	Processes *pressure.ProcessesConfig `hcl:"processes,block" at_least_one:"load" doc:"Start processes until the container can start no more."`
 }
 
 // wanted puts the blocks together.

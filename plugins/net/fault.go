@@ -74,6 +74,9 @@ func (k kind[C]) fault() sdk.Fault[C, undo] {
 		RevertTime:    revertTime,
 		Check: func(c C) error {
 			chosen, _, _ := k.chooses(c)
+			if k.check == nil {
+				return chosen.check()
+			}
 			return errors.Join(chosen.check(), k.check(c))
 		},
 		Prepare: k.prepare,

@@ -43,10 +43,17 @@ func (c *Client) Describe(ctx context.Context) (*schema.Description, error) {
 	return d, nil
 }
 
-// Configure gives the plugin its settings and run.
+// Configure gives the plugin its settings and run. Its error is an *Invalid when the
+// plugin refuses settings and says which.
 func (c *Client) Configure(ctx context.Context, q Configure) error {
-	_, err := c.rpc.Configure(ctx, &pb.ConfigureRequest{SettingsJson: q.Settings, Run: q.Run, RunDir: q.RunDir})
-	return plain(err)
+	r, err := c.rpc.Configure(ctx, &pb.ConfigureRequest{SettingsJson: q.Settings, Run: q.Run, RunDir: q.RunDir, TakesProblems: true})
+	if err != nil {
+		return plain(err)
+	}
+	if len(r.Problems) > 0 {
+		return invalid(problemsFrom(r.Problems))
+	}
+	return nil
 }
 
 // Discover lists the candidates that a match finds.
@@ -84,7 +91,7 @@ func (c *Client) Prepare(ctx context.Context, q Prepare) ([]Prepared, error) {
 		return nil, plain(err)
 	}
 	return collect(stream, func(m *pb.PrepareResult) Prepared {
-		return Prepared{Target: m.Target, Undo: m.UndoJson, Incarnation: m.Incarnation, Resources: m.Resources, Gone: m.Gone, Err: m.Error}
+		return Prepared{Target: m.Target, Undo: m.UndoJson, Incarnation: m.Incarnation, Resources: m.Resources, Gone: m.Gone, Err: m.Error, Problems: problemsFrom(m.Problems)}
 	})
 }
 

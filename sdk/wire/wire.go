@@ -76,6 +76,7 @@ type Prepared struct {
 	Resources   []string // what the fault occupies: "container:<id>/lifecycle"
 	Gone        bool
 	Err         string
+	Problems    []Problem // with Err: the arguments that it is about
 }
 
 // Lease names a fault of a run. With an epoch that is not the run folder's a plugin
