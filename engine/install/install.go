@@ -34,11 +34,12 @@ type Options struct {
 	Platform  Platform   // that plugins are installed for
 	Platforms []Platform // that must be locked, too
 	Upgrade   bool       // take the newest version, whatever is locked
+	Frozen    bool       // install only what is locked; not together with Upgrade
 
 	Protocols []int // of plugins that this faultline speaks
-	// Describe starts the binary at a path, whose signature and checksum are right, and
-	// asks what it is.
-	Describe func(ctx context.Context, name, path string) (Self, error)
+	// Describe starts the binary of a plugin at a path, if it has this SHA-256, which is
+	// the one that was vouched for, and asks what it is.
+	Describe func(ctx context.Context, name, path, sum string) (Self, error)
 	// Open opens a source; nil: as the configuration says.
 	Open func(*SourceConfig) Source
 }
@@ -100,6 +101,11 @@ type job struct {
 
 func (j *job) run(ctx context.Context) (Locked, Outcome, error) {
 	c := j.Config.Source(j.want.Source)
+	if j.Frozen {
+		if err := j.frozen(); err != nil {
+			return Locked{}, Outcome{}, err
+		}
+	}
 	if j.old != nil && !j.Upgrade {
 		if err := j.agrees(c); err != nil {
 			return Locked{}, Outcome{}, err
@@ -124,6 +130,19 @@ func (j *job) run(ctx context.Context) (Locked, Outcome, error) {
 		return Locked{}, Outcome{}, err
 	}
 	return j.install(ctx, c, from, version)
+}
+
+// frozen says why something would have to be added to the lock file.
+func (j *job) frozen() error {
+	if j.old == nil {
+		return untrusted("%s is not in the lock file, which is not to be changed: run `faultline init` where it may be, and commit what it writes", j.want.Source)
+	}
+	for _, p := range append([]Platform{j.Platform}, j.Platforms...) {
+		if j.old.Sums[p] == "" {
+			return untrusted("the lock file, which is not to be changed, has no checksum of %s for %s: run `faultline init -platform %s` where it may be, and commit what it writes", j.want.Source, p, p)
+		}
+	}
+	return nil
 }
 
 // place is what to call the configuration where it may not be there.
@@ -349,7 +368,7 @@ func (j *job) here(ctx context.Context, from Source, v *vouched, sums map[Platfo
 	name := v.address.Name
 	want := sums[j.Platform]
 	if want != "" && j.Store.Check(name, want) == nil {
-		self, err = j.describe(ctx, v, j.Store.Path(name, want))
+		self, err = j.describe(ctx, v, j.Store.Path(name, want), want)
 		return self, false, err
 	}
 	f, err := fetch(ctx, from, v, j.Platform, j.Store)
@@ -360,7 +379,7 @@ func (j *job) here(ctx context.Context, from Source, v *vouched, sums map[Platfo
 	if want != "" && f.sum != want {
 		return self, false, untrusted("the archive of %s %s for %s has a binary with the SHA-256 %s, and %s was signed or locked", v.address, v.version, j.Platform, f.sum, want)
 	}
-	if self, err = j.describe(ctx, v, f.path); err != nil {
+	if self, err = j.describe(ctx, v, f.path, f.sum); err != nil {
 		return self, false, err
 	}
 	if err := f.staging.keep(name, f.sum); err != nil {
@@ -371,8 +390,8 @@ func (j *job) here(ctx context.Context, from Source, v *vouched, sums map[Platfo
 }
 
 // describe compares what a binary says of itself with what it was published as.
-func (j *job) describe(ctx context.Context, v *vouched, path string) (Self, error) {
-	self, err := j.Describe(ctx, v.address.Name, path)
+func (j *job) describe(ctx context.Context, v *vouched, path, sum string) (Self, error) {
+	self, err := j.Describe(ctx, v.address.Name, path, sum)
 	switch {
 	case err != nil:
 		return self, fmt.Errorf("%s %s: %w", v.address, v.version, err)
