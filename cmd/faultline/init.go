@@ -243,16 +243,20 @@ func (p initPlugin) sentence() string {
 	return text + "; for " + strings.Join(p.Platforms, ", ") + "."
 }
 
-// warnUnknown names plugins without a source that are found nowhere: most likely the
-// source was forgotten.
+// warnUnknown names plugins without a source that are found nowhere, and are none of
+// faultline's own: most likely the source was forgotten.
 func (g *global) warnUnknown(in *installed, needs []scenario.Need) {
+	own, err := trust.ParseSums(builtinPlugins)
+	if err != nil {
+		return
+	}
 	h, err := g.hostWith(in)
 	if err != nil {
 		return
 	}
 	for _, n := range needs {
 		var missing *host.NotFoundError
-		if _, err := h.Find(n.Name); errors.As(err, &missing) {
+		if _, err := h.Find(n.Name); own[n.Name] == "" && errors.As(err, &missing) {
 			fmt.Fprintf(g.process.stderr, "Warning: %s: the plugin %q is found nowhere, and no block says where it is from: plugin %q { source = \"HOST/NAMESPACE/%s\" }\n", n.Pos, n.Name, n.Name, n.Name)
 		}
 	}
