@@ -41,7 +41,7 @@ func (f *planFlags) policy(s *scenario.Scenario) (*plan.Policy, error) {
 	if p == nil {
 		return nil, nil
 	}
-	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, Environment: s.Environment}, nil
+	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, DenyCapabilities: p.DenyCapabilities, Environment: s.Environment}, nil
 }
 
 func newPlan(g *global) *cobra.Command {

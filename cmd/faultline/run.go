@@ -267,6 +267,8 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 	asker := g.newAsker(f, w.Dir())
 	view := g.startView(p, id, w.Dir(), asker)
 	defer view.Close()
+	below := g.logAbove(view.Say)
+	defer below()
 	err = run.Do(ctx, run.Options{
 		Run: id, Epoch: w.Epoch(), Plan: p, Journal: w, Plugins: plugins, Used: crew.used(), Engine: engine(),
 		Restart:  crew.restart,
@@ -279,6 +281,7 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 		Turn:     func(ctx context.Context, e *plan.Experiment) error { return g.takeTurn(ctx, id, e) },
 	})
 	view.Close()
+	below()
 	switch {
 	case errors.Is(err, run.ErrResidue):
 		return record{}, refused(fmt.Errorf("%w; nothing was touched: see `faultline scan`, and put it right with `faultline recover` or by hand", err))

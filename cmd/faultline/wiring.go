@@ -89,18 +89,33 @@ func (g *global) hostOfRuns() (*host.Host, error) {
 }
 
 func (g *global) hostWith(in *installed) (*host.Host, error) {
+	o, err := g.hostOptions(in)
+	if err != nil {
+		return nil, err
+	}
+	if o.Reattach, err = g.reattached(); err != nil {
+		return nil, err
+	}
+	return host.New(o), nil
+}
+
+func (g *global) hostOptions(in *installed) (host.Options, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find the folder of faultline: %w", err)
+		return host.Options{}, fmt.Errorf("find the folder of faultline: %w", err)
 	}
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
 	decide, err := g.trusted(in)
 	if err != nil {
-		return nil, err
+		return host.Options{}, err
 	}
-	return host.New(host.Options{
+	log, err := g.openLog()
+	if err != nil {
+		return host.Options{}, err
+	}
+	return host.Options{
 		PluginDirs: g.pluginDirs,
 		Installed:  in.paths(),
 		SelfDir:    filepath.Dir(self),
@@ -109,7 +124,8 @@ func (g *global) hostWith(in *installed) (*host.Host, error) {
 		StateDir:   g.state(),
 		Trust:      decide,
 		Inherit:    inherited,
-	}), nil
+		Log:        log,
+	}, nil
 }
 
 func (g *global) dataHome() string {
@@ -276,8 +292,12 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 	}
 	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn})
 	var problems plan.Problems
-	if err != nil && !errors.As(err, &problems) { // each problem says what it is about
+	switch {
+	case err == nil:
+	case !errors.As(err, &problems): // each problem says what it is about
 		err = fmt.Errorf("plan: %w", err)
+	case problems.Refused():
+		err = refused(err)
 	}
 	return p, err
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/faultline-go/faultline/engine/host/output"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -15,10 +16,10 @@ import (
 type StartError struct {
 	Name    string
 	Path    string
-	Problem string   // "it ended at once with exit status 3"
-	Hint    string   // what to do
-	Printed []string // the last lines that it printed
-	Err     error    // may be nil
+	Problem string // "it ended at once with exit status 3"
+	Hint    string // what to do
+	Printed output.Words
+	Err     error // may be nil
 }
 
 func (e *StartError) Error() string {
@@ -27,29 +28,17 @@ func (e *StartError) Error() string {
 	if e.Hint != "" {
 		fmt.Fprintf(&b, "; %s", e.Hint)
 	}
-	b.WriteString(lastWords(e.Printed))
+	b.WriteString(e.Printed.String())
 	return b.String()
 }
 
 func (e *StartError) Unwrap() error { return e.Err }
 
-// lastWords appends what a plugin printed last to an error.
-func lastWords(lines []string) string {
-	const most = 5 // a crash's first words say more than its stack, but few lines do
-	if len(lines) == 0 {
-		return ""
-	}
-	if len(lines) > most {
-		lines = lines[len(lines)-most:]
-	}
-	return "; its last words:\n  " + strings.Join(lines, "\n  ")
-}
-
 // failure finds out why a start failed: from what the kernel said, from the first
 // line that the plugin printed, and from how it ended, rather than from the text of
 // go-plugin's errors. The process is gone already.
 func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) error {
-	e := &StartError{Name: p.Name, Path: p.Path, Printed: p.process.printed.tail(), Err: err}
+	e := &StartError{Name: p.Name, Path: p.Path, Printed: p.process.printed.Words(), Err: err}
 	if ctx.Err() != nil {
 		return fmt.Errorf("start plugin %s: %w", p.Name, context.Cause(ctx))
 	}
@@ -58,7 +47,7 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 	}
 	state, end := p.process.exit()
 	line := p.process.line()
-	problem, hint := misread(line)
+	problem, hint := h.protocols.misread(line)
 	switch {
 	case line == "" && late:
 		e.Problem = fmt.Sprintf("it has said nothing for %s", h.opts.StartTimeout)
@@ -114,7 +103,7 @@ func (e *StartError) notRun(b *binary, err error) error {
 
 // misread says what is wrong with the line by which a plugin introduces itself:
 // core version, protocol, network, address, kind of RPC, divided by "|".
-func misread(line string) (problem, hint string) {
+func (ps protocols) misread(line string) (problem, hint string) {
 	parts := strings.Split(line, "|")
 	version := -1
 	if len(parts) >= 5 && parts[0] == "1" {
@@ -128,10 +117,8 @@ func misread(line string) (problem, hint string) {
 	case version < 0:
 		return fmt.Sprintf("it printed %.80q instead of the plugin handshake", line),
 			"it is no faultline plugin, or prints on its standard output before it serves"
-	case version < wire.Protocol:
-		return fmt.Sprintf("it speaks protocol %d, this faultline speaks %d", version, wire.Protocol), "upgrade the plugin"
-	case version > wire.Protocol:
-		return fmt.Sprintf("it speaks protocol %d, this faultline speaks %d", version, wire.Protocol), "upgrade faultline"
+	case !ps.have(version):
+		return ps.misfit(version)
 	case parts[2] != "unix":
 		return fmt.Sprintf("it listens on %.40q, not on a unix socket", parts[2]), "let it listen in the folder that PLUGIN_UNIX_SOCKET_DIR names"
 	case strings.TrimSpace(parts[4]) != "grpc":

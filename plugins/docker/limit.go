@@ -12,6 +12,7 @@ import (
 
 	"github.com/faultline-go/faultline/plugins/internal/pressure"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // limitConfig is the body of a docker_limit fault: at least one of its arguments.
@@ -59,6 +60,7 @@ func limit(e *engines) sdk.Fault[limitConfig, limited] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket"},
+		Capabilities:  []schema.Capability{schema.CapDocker},
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Concurrency:   atOnce,

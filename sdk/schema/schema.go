@@ -57,10 +57,11 @@ type Fault struct {
 	Accepts       []Accept      `json:"accepts"` // any one of these suffices
 	Hold          Hold          `json:"hold"`
 	Reversibility Reversibility `json:"reversibility"`
-	Requires      []string      `json:"requires,omitempty"`  // "root", "NET_ADMIN", "docker socket": for people
-	SettleMS      int64         `json:"settle_ms,omitempty"` // how long a lost Inject may still take effect
-	RevertMS      int64         `json:"revert_ms"`           // worst time to revert one target
-	Concurrency   int           `json:"concurrency"`         // targets worked on at once
+	Requires      []string      `json:"requires,omitempty"`     // "Linux 5.3": for people
+	Capabilities  []Capability  `json:"capabilities,omitempty"` // what it may do, and a policy may deny
+	SettleMS      int64         `json:"settle_ms,omitempty"`    // how long a lost Inject may still take effect
+	RevertMS      int64         `json:"revert_ms"`              // worst time to revert one target
+	Concurrency   int           `json:"concurrency"`            // targets worked on at once
 }
 
 // Accept is a target interface that a fault can work on, with the attributes of
@@ -78,6 +79,8 @@ type Probe struct {
 	Doc    string      `json:"doc"`
 	Config Body        `json:"config"`
 	Sample []Attribute `json:"sample,omitempty"` // Type is "string", "number" or "bool"
+
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // Action describes a step that is done once and leaves nothing to put back.
@@ -85,6 +88,8 @@ type Action struct {
 	Type   string `json:"type"`
 	Doc    string `json:"doc"`
 	Config Body   `json:"config"`
+
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // Target describes a kind of target that the plugin can discover.
@@ -94,6 +99,8 @@ type Target struct {
 	Match      Body        `json:"match"`      // arguments of the `match` block
 	Interfaces []string    `json:"interfaces"` // what faults may accept it as
 	Attributes []Attribute `json:"attributes"` // what `candidate.` has in a filter
+
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // Body is the set of arguments and nested blocks that a block takes.
