@@ -97,7 +97,10 @@ func (g *global) install(c *cobra.Command, path string, f *initFlags) error {
 	}
 	o := install.Options{
 		Config: in.config, Store: in.store, Agent: "faultline/" + version(), Upgrade: f.upgrade, Frozen: f.locked,
-		Platform: install.ThisPlatform(), Protocols: []int{wire.Protocol}, Describe: g.self,
+		Platform: install.ThisPlatform(), Describe: g.self,
+	}
+	for n := wire.OldestProtocol; n <= wire.Protocol; n++ {
+		o.Protocols = append(o.Protocols, n)
 	}
 	for _, text := range f.platforms {
 		p, err := install.ParsePlatform(text)
@@ -174,6 +177,8 @@ func (g *global) self(ctx context.Context, name, path, sum string) (install.Self
 	if err != nil {
 		return install.Self{}, err
 	}
+	// Which of the protocols it answered in is not known of one that the cache describes;
+	// a release may say so.
 	return install.Self{Name: d.Name, Version: d.Version, Protocol: wire.Protocol}, nil
 }
 
