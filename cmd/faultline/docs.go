@@ -86,7 +86,7 @@ pages.`,
 // listTypes lists what there is to ask for. A plugin that cannot be used does not keep the
 // others from being listed.
 func (g *global) listTypes(c *cobra.Command, format string) error {
-	h, err := g.host()
+	h, err := g.host(".")
 	if err != nil {
 		return err
 	}
