@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/faultline-go/faultline/engine/host"
+	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -76,7 +77,7 @@ the program. Ctrl-C puts back what the plugin holds, and ends it.`,
 
 // serving is a host for plugins that others attach to: what they print is shown.
 func (g *global) serving() (*host.Host, error) {
-	o, err := g.hostOptions()
+	o, err := g.hostOptions(&installed{config: &install.Config{}, lock: &install.Lock{}})
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,7 @@ func (g *global) reattached() (map[string]wire.Reattach, error) {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		g.trust.warning(trust.Attached, trust.Binary{Name: name})
+		g.warnings.once(trust.Attached.Warning(trust.Binary{Name: name}))
 	}
 	return all, nil
 }

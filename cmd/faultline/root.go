@@ -72,11 +72,11 @@ type global struct {
 	log        logWriter
 	insecure   bool
 
-	trust *guardedTrust // of the hosts of this command; made by the first
+	warnings *warnings // each said once, by all hosts of a command
 }
 
 func newRoot(p *process) *cobra.Command {
-	g := &global{process: p}
+	g := &global{process: p, warnings: newWarnings(p.stderr)}
 	root := &cobra.Command{
 		Use:   "faultline",
 		Short: "Run game days: break things on purpose, and always put them back",
@@ -109,7 +109,7 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f.StringVar(&g.logLevel, "log-level", "", "what plugins log, on standard error: off, error, warn, info, debug, or trace for every call to them, too (default $FAULTLINE_LOG, or off)")
 	f.StringVar(&g.logFile, "log-file", "", "write the log to this file; without -log-level: debug")
 	root.AddCommand(
-		newNew(g), newCatalog(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
+		newNew(g), newCatalog(g), newInit(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
 		newRun(g), newAnswer(g), newNote(g), newMark(g), newHalt(g),
 		newReport(g), newHistory(g), newCompare(g), newCoverage(g), newSchema(g),
 		newRecover(g), newScan(g), newSelftest(g), newSelftestTarget(),

@@ -135,7 +135,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 			path = filepath.Join(saved.Workdir, path)
 		}
 	}
-	h, err := g.host()
+	h, err := g.host(path)
 	if err != nil {
 		return record{}, err
 	}
@@ -161,7 +161,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		return record{}, err
 	}
 	id := journal.NewRunID(time.Now(), s.Name)
-	crew, err := startCrew(ctx, h, s, id, store.RunDir(id))
+	crew, err := startCrew(ctx, h.Host, s, id, store.RunDir(id))
 	if err != nil {
 		return record{}, g.shown(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/faultline-go/faultline/engine/trust"
@@ -15,46 +16,42 @@ var builtinPlugins string
 // inherited names variables that all plugins inherit: the tests' own.
 var inherited []string
 
-// guardedTrust decides for all plugins of a command, and warns of each unchecked one
-// once.
-type guardedTrust struct {
-	rules trust.Rules
-	warn  func(string)
-
-	mu     sync.Mutex
-	warned map[string]bool
+// warnings are said once each, by all hosts of a command.
+type warnings struct {
+	say  func(string)
+	mu   sync.Mutex
+	said map[string]bool
 }
 
-func (t *guardedTrust) decide(b trust.Binary) (trust.Basis, error) {
-	basis, err := t.rules.Decide(b)
-	t.warning(basis, b)
-	return basis, err
+func newWarnings(w io.Writer) *warnings {
+	return &warnings{say: func(text string) { fmt.Fprintln(w, "Warning: "+text) }, said: map[string]bool{}}
 }
 
-// warning warns once of what is not checked.
-func (t *guardedTrust) warning(basis trust.Basis, b trust.Binary) {
-	if text := basis.Warning(b); text != "" {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if !t.warned[text] {
-			t.warned[text] = true
-			t.warn(text)
-		}
+func (w *warnings) once(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if text != "" && !w.said[text] {
+		w.said[text] = true
+		w.say(text)
 	}
 }
 
-// trusted decides which binaries this command may start.
-func (g *global) trusted() (func(trust.Binary) (trust.Basis, error), error) {
-	if g.trust == nil {
-		builtin, err := trust.ParseSums(builtinPlugins)
-		if err != nil {
-			return nil, err
-		}
-		g.trust = &guardedTrust{
-			rules:  trust.Rules{BuiltIn: builtin, Insecure: g.insecure},
-			warn:   func(text string) { fmt.Fprintln(g.process.stderr, "Warning: "+text) },
-			warned: map[string]bool{},
-		}
+// trusted decides which binaries may start with what was installed for a scenario.
+func (g *global) trusted(in *installed) (func(trust.Binary) (trust.Basis, error), error) {
+	builtin, err := trust.ParseSums(builtinPlugins)
+	if err != nil {
+		return nil, err
 	}
-	return g.trust.decide, nil
+	rules := trust.Rules{
+		BuiltIn: builtin, Insecure: g.insecure, Locked: map[string][]string{}, LockFile: in.lock.Path,
+		Overrides: in.config.DevOverrides,
+	}
+	for _, p := range in.lock.Plugins {
+		rules.Locked[p.Name] = in.lock.Sums(p.Name)
+	}
+	return func(b trust.Binary) (trust.Basis, error) {
+		basis, err := rules.Decide(b)
+		g.warnings.once(basis.Warning(b))
+		return basis, err
+	}, nil
 }

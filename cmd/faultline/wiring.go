@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/faultline-go/faultline/engine/host"
+	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/plan"
 	"github.com/faultline-go/faultline/engine/run"
@@ -39,15 +40,27 @@ func (g *global) state() string {
 	return dir // none, or one that cannot be told: journal.Open says so
 }
 
-// host finds and starts plugins. A folder that -plugin-dir names must be there: of a
-// misspelt one the plugins would be taken from elsewhere, and nobody would know.
-func (g *global) host() (*host.Host, error) {
+// plugins are those that a command may use.
+type plugins struct {
+	*host.Host
+	*installed
+}
+
+// host finds and starts plugins: those that were installed for the scenario in path, and
+// what lies in folders. A folder that -plugin-dir names must be there: of a misspelt one
+// the plugins would be taken from elsewhere, and nobody would know.
+func (g *global) host(path string) (plugins, error) {
 	for _, dir := range g.pluginDirs {
 		if err := folder(dir); err != nil {
-			return nil, fmt.Errorf("-plugin-dir %s: %w", dir, err)
+			return plugins{}, fmt.Errorf("-plugin-dir %s: %w", dir, err)
 		}
 	}
-	return g.newHost()
+	in, err := g.installed(path)
+	if err != nil {
+		return plugins{}, err
+	}
+	h, err := g.hostWith(in)
+	return plugins{h, in}, err
 }
 
 // folder says why a path is no folder.
@@ -65,18 +78,18 @@ func folder(path string) error {
 }
 
 // hostOfRuns is a host for what must be undone, which a folder that has gone meanwhile
-// does not stop.
+// does not stop, nor anything that is wrong in a configuration.
 func (g *global) hostOfRuns() (*host.Host, error) {
 	for _, dir := range g.pluginDirs {
 		if err := folder(dir); err != nil {
 			fmt.Fprintf(g.process.stderr, "Warning: -plugin-dir %s: %s\n", dir, err)
 		}
 	}
-	return g.newHost()
+	return g.hostWith(&installed{config: &install.Config{}, lock: &install.Lock{}})
 }
 
-func (g *global) newHost() (*host.Host, error) {
-	o, err := g.hostOptions()
+func (g *global) hostWith(in *installed) (*host.Host, error) {
+	o, err := g.hostOptions(in)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +99,7 @@ func (g *global) newHost() (*host.Host, error) {
 	return host.New(o), nil
 }
 
-func (g *global) hostOptions() (host.Options, error) {
+func (g *global) hostOptions(in *installed) (host.Options, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return host.Options{}, fmt.Errorf("find the folder of faultline: %w", err)
@@ -94,7 +107,7 @@ func (g *global) hostOptions() (host.Options, error) {
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
-	decide, err := g.trusted()
+	decide, err := g.trusted(in)
 	if err != nil {
 		return host.Options{}, err
 	}
@@ -104,6 +117,7 @@ func (g *global) hostOptions() (host.Options, error) {
 	}
 	return host.Options{
 		PluginDirs: g.pluginDirs,
+		Installed:  in.paths(),
 		SelfDir:    filepath.Dir(self),
 		DataDirs:   []string{filepath.Join(g.dataHome(), "faultline", "plugins")},
 		CacheDir:   g.cacheDir(),
@@ -141,7 +155,7 @@ type variables struct {
 
 // load reads a scenario, and shows what is wrong or doubtful with it. From then on
 // nothing that is printed has its sensitive values.
-func (g *global) load(ctx context.Context, path string, v variables, h *host.Host) (*scenario.Scenario, error) {
+func (g *global) load(ctx context.Context, path string, v variables, h plugins) (*scenario.Scenario, error) {
 	o, err := g.loadOptions(ctx, v, h)
 	if err != nil {
 		return nil, err
@@ -157,11 +171,12 @@ func (g *global) load(ctx context.Context, path string, v variables, h *host.Hos
 	return s, nil
 }
 
-func (g *global) loadOptions(ctx context.Context, v variables, h *host.Host) (scenario.Options, error) {
+func (g *global) loadOptions(ctx context.Context, v variables, h plugins) (scenario.Options, error) {
 	o := scenario.Options{
 		Vars: map[string]string{}, VarFiles: v.varFiles, Recorded: v.recorded, Environ: g.process.lookupenv,
 		Describe:     func(name string) (*schema.Description, error) { return h.Describe(ctx, name) },
 		CheckVersion: host.CheckVersion,
+		Installed:    g.checkInstalled(h.installed),
 		Catalog:      experiments.FS(),
 	}
 	for _, text := range v.vars {
@@ -304,8 +319,12 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 	}
 	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn})
 	var problems plan.Problems
-	if err != nil && !errors.As(err, &problems) { // each problem says what it is about
+	switch {
+	case err == nil:
+	case !errors.As(err, &problems): // each problem says what it is about
 		err = fmt.Errorf("plan: %w", err)
+	case problems.Refused():
+		err = refused(err)
 	}
 	return p, err
 }

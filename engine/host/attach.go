@@ -58,11 +58,10 @@ func (h *Host) attach(ctx context.Context, name string, at wire.Reattach) (*Plug
 		return fail(fmt.Errorf("watch it: %w", err))
 	}
 	a.proc = os.NewFile(uintptr(fd), "process "+strconv.Itoa(pid))
-	a.conn, err = grpc.NewClient("unix:"+at.Address,
+	a.conn, err = grpc.NewClient("unix:"+at.Address, append(door(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithIdleTimeout(0),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dialOwn(ctx, at.Address) }),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
-	)
+	)...)
 	if err != nil {
 		a.proc.Close()
 		return fail(err)

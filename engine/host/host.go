@@ -21,10 +21,14 @@ import (
 // Options say where plugins are and how they are run. The zero value finds none.
 type Options struct {
 	PluginDirs []string // as given with -plugin-dir; looked at first, in this order
-	SelfDir    string   // of the running faultline binary
-	DataDirs   []string // where a user installs plugins
-	CacheDir   string   // for descriptions and checksums; empty: none are kept
-	StateDir   string   // for the copies of the binaries that runs use; empty: none are made
+	// Installed are the paths of binaries, by the plugin's name, that were installed for
+	// the scenario or take the place of one: looked at next. One that is not there is an
+	// error, and no reason to take another.
+	Installed map[string]string
+	SelfDir   string   // of the running faultline binary
+	DataDirs  []string // where a user puts plugins
+	CacheDir  string   // for descriptions and checksums; empty: none are kept
+	StateDir  string   // for the copies of the binaries that runs use; empty: none are made
 
 	// Trust says on what ground a binary may start, or why it may not. It is asked before
 	// anything of the binary is executed or copied, with the checksum of the very

@@ -90,7 +90,7 @@ func act(t *testing.T, p *Plugin, typ string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return strings.ReplaceAll(out, `\x0a`, "\n") // what a plugin says of an action is a line
 }
 
 // eventually waits until something is so.

@@ -49,6 +49,22 @@ func play(role string) {
 			return nil
 		})
 		sdk.Serve(p)
+	case "endless": // lists targets that together are more than any answer may be
+		p := testPlugin("1.2.3")
+		p.Targets = []sdk.TargetType{sdk.Target[struct{}]{
+			Type: "testfile_endless", Doc: "Files without end.", Interfaces: []string{"file"},
+			Discover: func(context.Context, struct{}) ([]sdk.Candidate, error) {
+				out := make([]sdk.Candidate, 100_000)
+				for i := range out {
+					out[i] = sdk.Candidate{ID: fmt.Sprint(i), Name: strings.Repeat("x", 1000)}
+				}
+				return out, nil
+			},
+		}}
+		p.Actions = append(p.Actions, sdk.Action[struct{}]{Type: "testfile_huge", Doc: "Says too much.", Do: func(context.Context, struct{}) (string, error) {
+			return strings.Repeat("x", wire.MaxMessage), nil
+		}})
+		sdk.Serve(p)
 	case "crash":
 		fmt.Fprintln(os.Stderr, "cannot find my marbles")
 		os.Exit(3)

@@ -208,12 +208,11 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 			proc.env = slices.Concat(inherited, cmd.Env, h.logVariable())
 			return proc, nil
 		},
-		GRPCDialOptions: []grpc.DialOption{
+		GRPCDialOptions: append(door(),
 			grpc.WithIdleTimeout(0),
 			grpc.WithUnaryInterceptor(proc.unary),
 			grpc.WithStreamInterceptor(proc.stream),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
-		},
+		),
 	})
 	p := &Plugin{
 		Name: b.name, SHA256: b.sum, Path: b.path, Trust: b.basis, Environment: inherit,

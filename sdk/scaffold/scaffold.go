@@ -87,8 +87,8 @@ func target(name string) string {
 	switch name {
 	case "gitignore":
 		return ".gitignore"
-	case "ci.yml":
-		return ".github/workflows/ci.yml"
+	case "ci.yml", "release.yml":
+		return ".github/workflows/" + name
 	}
 	return name
 }
