@@ -14,25 +14,27 @@ const module = "github.com/faultline-go/faultline/"
 // run and plan use of judge what decides when to stop and how much is enough.
 var mayImport = map[string][]string{
 	"engine":             {},
-	"engine/scenario":    {"sdk/schema"},
+	"engine/scenario":    {"engine/install/address", "sdk/schema"},
 	"engine/language":    {"engine/scenario", "sdk/schema"},
 	"engine/plan":        {"engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
 	"engine/run":         {"engine/plan", "engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
 	"engine/journal":     {"sdk/arbiter"},
-	"engine/judge":       {"engine/journal"},
-	"engine/report":      {"engine/conformance", "engine/coverage", "engine/judge", "engine/journal", "engine/readiness"},
+	"engine/judge":       {"engine/journal", "engine/trust"},
+	"engine/report":      {"engine/conformance", "engine/coverage", "engine/judge", "engine/journal", "engine/readiness", "engine/trust"},
 	"engine/history":     {"engine/judge", "engine/journal"},
 	"engine/coverage":    {"engine/scenario", "engine/history", "engine/judge", "sdk/schema"},
-	"engine/host":        {"sdk/schema", "sdk/wire"},
+	"engine/host":        {"engine/trust", "sdk/schema", "sdk/wire"},
 	"engine/recover":     {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
 	"engine/selftest":    {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},
 	"engine/live":        {"engine/journal", "engine/judge", "engine/plan", "engine/run", "sdk/schema"},
-	"engine/conformance": {"sdk/plugintest", "sdk/schema"},
+	"engine/conformance": {"engine/host/output", "sdk/plugintest", "sdk/schema"},
 	"engine/halt":        {},
 	"engine/readiness":   {"engine/journal", "engine/judge", "engine/plan", "engine/scenario"},
+	"engine/trust":       {},
 	"engine/hold":        {},
 	"engine/ledger":      {},
 	"engine/note":        {},
+	"engine/install":     {},
 	"engine/simulation":  {}, // tests only
 }
 

@@ -19,6 +19,12 @@ type Plugin struct {
 	// value takes no arguments.
 	Settings SettingsType
 
+	// Environment are the variables that the plugin, or a library that it uses, reads by
+	// itself, such as DOCKER_HOST. It inherits them only where the scenario's `plugin`
+	// block names them. What a scenario refers to by name, such as a token's variable, is
+	// read with Env and is not declared.
+	Environment []schema.EnvVar
+
 	Faults  []FaultType
 	Probes  []ProbeType
 	Actions []ActionType
@@ -57,10 +63,11 @@ type Fault[C, U any] struct {
 	Accepts       []schema.Accept
 	Hold          schema.Hold
 	Reversibility schema.Reversibility
-	Requires      []string      // for people: "root", "docker socket"
-	Settle        time.Duration // how long an Inject without an answer may still take effect
-	RevertTime    time.Duration // the longest that reverting one target may take
-	Concurrency   int           // targets worked on at once; 0: 16
+	Requires      []string            // for people: "Linux 5.3", "the programs in the container"
+	Capabilities  []schema.Capability // what it may do that a policy may deny
+	Settle        time.Duration       // how long an Inject without an answer may still take effect
+	RevertTime    time.Duration       // the longest that reverting one target may take
+	Concurrency   int                 // targets worked on at once; 0: 16
 
 	// Check looks at a configuration beyond what its tags can say: before anything is
 	// planned, and again with each call. Optional, pure. With At its errors say which
@@ -157,11 +164,12 @@ const (
 // the opened probe at each scheduled time, whether earlier calls have answered or
 // not.
 type Probe[C any] struct {
-	Type    string
-	Doc     string
-	Sample  []schema.Attribute // what Extra has; types "string", "number", "bool"
-	Example string             // a body in HCL, for the documentation; optional
-	Check   func(C) error      // optional, pure, as that of a Fault
+	Type         string
+	Doc          string
+	Sample       []schema.Attribute  // what Extra has; types "string", "number", "bool"
+	Example      string              // a body in HCL, for the documentation; optional
+	Capabilities []schema.Capability // as those of a Fault
+	Check        func(C) error       // optional, pure, as that of a Fault
 	// Open makes the probe ready: connections, parsed addresses. The returned
 	// function measures once, under a context with the sample's timeout; it is called
 	// by many goroutines. close may be nil.
@@ -179,22 +187,24 @@ type Sample struct {
 
 // Action is a step that is done once, with configuration C.
 type Action[C any] struct {
-	Type    string
-	Doc     string
-	Example string        // a body in HCL, for the documentation; optional
-	Check   func(C) error // optional, pure, as that of a Fault
+	Type         string
+	Doc          string
+	Example      string              // a body in HCL, for the documentation; optional
+	Capabilities []schema.Capability // as those of a Fault
+	Check        func(C) error       // optional, pure, as that of a Fault
 	// Do returns one line for the report.
 	Do func(ctx context.Context, c C) (detail string, err error)
 }
 
 // Target is a kind of target, with the match block M.
 type Target[M any] struct {
-	Type       string
-	Doc        string
-	Interfaces []string           // what faults accept it as
-	Attributes []schema.Attribute // what Discover fills in
-	Example    string             // the body of match in HCL, for the documentation; optional
-	Check      func(M) error      // optional, pure, as that of a Fault
+	Type         string
+	Doc          string
+	Interfaces   []string            // what faults accept it as
+	Attributes   []schema.Attribute  // what Discover fills in
+	Example      string              // the body of match in HCL, for the documentation; optional
+	Capabilities []schema.Capability // as those of a Fault
+	Check        func(M) error       // optional, pure, as that of a Fault
 	// Discover lists what matches. Kind and Interfaces are filled in by the SDK.
 	Discover func(ctx context.Context, m M) ([]Candidate, error)
 }

@@ -6,17 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -24,8 +23,8 @@ import (
 // Serve runs a plugin until its engine is gone and every fault that it holds is put
 // back; it does not return. It belongs in main, which does nothing else.
 //
-// Run by hand, the binary says what it is; with -describe it prints its
-// description as JSON.
+// Run by hand, the binary says what it is; with -describe it prints its description as
+// JSON, and with -serve it serves engines that attach to it, for a debugger.
 func Serve(p Plugin) {
 	s, err := newServer(p)
 	if err != nil {
@@ -39,16 +38,16 @@ func Serve(p Plugin) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.NewFile(2, "stderr"), nil)))
+	setLogger(os.NewFile(2, "stderr"))
 	go s.endWithEngine()
 	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig: goplugin.HandshakeConfig{
-			ProtocolVersion: wire.Protocol, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
-		},
-		Plugins: goplugin.PluginSet{wire.ServiceName: &service{impl: s}},
-		Logger:  hclog.NewNullLogger(),
+		HandshakeConfig: goplugin.HandshakeConfig{MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
+		// Of what the engine offers go-plugin takes the newest that is in here. A protocol
+		// that replaces this one gets an entry of its own beside it.
+		VersionedPlugins: map[int]goplugin.PluginSet{wire.Protocol: {wire.ServiceName: &service{impl: s}}},
+		Logger:           hclog.NewNullLogger(),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.Creds(sameUser{}))...)
+			return newGRPC(append(opts, grpc.UnaryInterceptor(ownOutput())))
 		},
 	})
 	// The engine has asked for the end; it has reverted before it did, so that this
@@ -57,16 +56,45 @@ func Serve(p Plugin) {
 	os.Exit(0)
 }
 
+// ownOutput undoes at the first call what go-plugin does before it: os.Stdout and
+// os.Stderr would travel over the connection, and what is printed last before a crash
+// would be lost. The engine reads descriptor 2.
+func ownOutput() grpc.UnaryServerInterceptor {
+	var once sync.Once
+	return func(ctx context.Context, q any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		once.Do(func() {
+			os.Stdout, os.Stderr = os.NewFile(1, "standard output"), os.NewFile(2, "standard error")
+		})
+		return next(ctx, q)
+	}
+}
+
+// newGRPC makes the server of both ways to serve.
+func newGRPC(opts []grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.Creds(sameUser{}))...)
+}
+
 func byHand(s *server, args []string, stdout io.Writer) int {
-	if len(args) == 1 && (args[0] == "-describe" || args[0] == "--describe") {
+	what := ""
+	if len(args) == 1 {
+		what = strings.TrimPrefix(args[0], "-")
+	}
+	switch what {
+	case "-describe", "describe":
 		e := json.NewEncoder(stdout)
 		e.SetIndent("", "  ")
 		if err := e.Encode(s.desc); err != nil {
 			return 1
 		}
 		return 0
+	case "-serve", "serve":
+		if err := s.serveAttached(stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
 	}
-	fmt.Fprintf(stdout, "This is the faultline plugin %q, version %s: %s\nfaultline starts it by itself; `faultline plugin list` shows what it offers, -describe prints it as JSON.\n",
+	fmt.Fprintf(stdout, "This is the faultline plugin %q, version %s: %s\nfaultline starts it by itself; `faultline plugin list` shows what it offers, -describe prints it as JSON,\n-serve serves it for a debugger.\n",
 		s.desc.Name, s.desc.Version, s.desc.Doc)
 	return 2
 }
@@ -123,47 +151,3 @@ func (s *service) GRPCServer(_ *goplugin.GRPCBroker, g *grpc.Server) error {
 func (s *service) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
 	return nil, errors.New("a plugin is no client")
 }
-
-// sameUser lets in only connections from processes of the plugin's own user, or of
-// root: the socket's private folder is the first lock, this is the second.
-type sameUser struct{}
-
-func (sameUser) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return nil, nil, fmt.Errorf("connection over %T refused: only unix sockets are served", c)
-	}
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return nil, nil, fmt.Errorf("look at the peer: %w", err)
-	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		credErr = err
-	}
-	if credErr != nil {
-		return nil, nil, fmt.Errorf("look at the peer: %w", credErr)
-	}
-	if cred.Uid != 0 && cred.Uid != uint32(os.Getuid()) {
-		return nil, nil, fmt.Errorf("connection of user %d refused", cred.Uid)
-	}
-	return c, peer{}, nil
-}
-
-func (sameUser) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, errors.New("a plugin is no client")
-}
-
-func (sameUser) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "peercred"}
-}
-func (s sameUser) Clone() credentials.TransportCredentials { return s }
-func (sameUser) OverrideServerName(string) error           { return nil }
-
-// peer says how a connection was checked.
-type peer struct{ credentials.CommonAuthInfo }
-
-func (peer) AuthType() string { return "peercred" }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -54,7 +53,7 @@ func (f Fault[C, U]) describe() (schema.Fault, error) {
 	}
 	return schema.Fault{
 		Type: f.Type, Doc: f.Doc, Config: body, Accepts: f.Accepts, Hold: f.Hold, Reversibility: f.Reversibility,
-		Requires: f.Requires, SettleMS: f.Settle.Milliseconds(), RevertMS: f.RevertTime.Milliseconds(), Concurrency: concurrency,
+		Requires: f.Requires, Capabilities: f.Capabilities, SettleMS: f.Settle.Milliseconds(), RevertMS: f.RevertTime.Milliseconds(), Concurrency: concurrency,
 		Example: f.Example,
 	}, nil
 }
@@ -172,7 +171,7 @@ func (p Probe[C]) describe() (schema.Probe, error) {
 			return schema.Probe{}, fmt.Errorf("probe %s: every sample has %s already", p.Type, a.Name)
 		}
 	}
-	return schema.Probe{Type: p.Type, Doc: p.Doc, Config: body, Sample: p.Sample, Example: p.Example}, nil
+	return schema.Probe{Type: p.Type, Doc: p.Doc, Config: body, Sample: p.Sample, Example: p.Example, Capabilities: p.Capabilities}, nil
 }
 
 func (p Probe[C]) open(ctx context.Context, config []byte) (measure func(context.Context) Sample, done func(), err error) {
@@ -207,7 +206,7 @@ func (a Action[C]) describe() (schema.Action, error) {
 	if a.Do == nil {
 		return schema.Action{}, fmt.Errorf("action %s: needs Do", a.Type)
 	}
-	return schema.Action{Type: a.Type, Doc: a.Doc, Config: body, Example: a.Example}, nil
+	return schema.Action{Type: a.Type, Doc: a.Doc, Config: body, Example: a.Example, Capabilities: a.Capabilities}, nil
 }
 
 func (a Action[C]) do(ctx context.Context, config []byte) (detail string, err error) {
@@ -233,7 +232,7 @@ func (t Target[M]) describe() (schema.Target, error) {
 	if t.Discover == nil {
 		return schema.Target{}, fmt.Errorf("target %s: needs Discover", t.Type)
 	}
-	return schema.Target{Type: t.Type, Doc: t.Doc, Match: body, Interfaces: t.Interfaces, Attributes: t.Attributes, Example: t.Example}, nil
+	return schema.Target{Type: t.Type, Doc: t.Doc, Match: body, Interfaces: t.Interfaces, Attributes: t.Attributes, Example: t.Example, Capabilities: t.Capabilities}, nil
 }
 
 func (t Target[M]) discover(ctx context.Context, match []byte) (out []Candidate, err error) {
@@ -253,13 +252,6 @@ func (t Target[M]) check(match []byte) (err error) {
 	defer recovered(&err)
 	_, err = checked(match, t.Check)
 	return err
-}
-
-// recovered turns a panic of the author's code into an error, with the place.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("the plugin panicked: %v\n%s", r, debug.Stack())
-	}
 }
 
 // gone says whether an author's error means that the target is gone.

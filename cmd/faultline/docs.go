@@ -48,7 +48,7 @@ pages.`,
 			if slices.Contains(experiments.Names(), strings.TrimPrefix(args[0], "catalog:")) {
 				return g.showEntry(c, args[0], format)
 			}
-			h, err := g.host()
+			h, err := g.host(".")
 			if err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ pages.`,
 // listTypes lists what there is to ask for. A plugin that cannot be used does not keep the
 // others from being listed.
 func (g *global) listTypes(c *cobra.Command, format string) error {
-	h, err := g.host()
+	h, err := g.host(".")
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (g *global) listTypes(c *cobra.Command, format string) error {
 // writeReference explains every plugin that is found: to standard output, or as pages in
 // a folder.
 func (g *global) writeReference(c *cobra.Command, dir string) error {
-	h, err := g.host()
+	h, err := g.host(".")
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (f *planFlags) policy(s *scenario.Scenario) (*plan.Policy, error) {
 	if p == nil {
 		return nil, nil
 	}
-	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, Environment: s.Environment}, nil
+	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, DenyCapabilities: p.DenyCapabilities, Environment: s.Environment}, nil
 }
 
 func newPlan(g *global) *cobra.Command {
@@ -59,7 +59,7 @@ targets have changed since.`,
 			if err := formats(format, "text", "json"); err != nil {
 				return err
 			}
-			h, err := g.host()
+			h, err := g.host(pathArg(args))
 			if err != nil {
 				return err
 			}
@@ -71,7 +71,7 @@ targets have changed since.`,
 			if err != nil {
 				return err
 			}
-			crew, err := startCrew(c.Context(), h, s, "", "")
+			crew, err := startCrew(c.Context(), h.Host, s, "", "")
 			if err != nil {
 				return g.shown(err)
 			}

@@ -14,12 +14,12 @@ import (
 func newPlugin(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plugin",
-		Short: "Look at plugins, begin one, test one",
+		Short: "Look at plugins, begin one, test one, debug one, publish one",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return c.Help()
 			}
-			return fmt.Errorf("unknown command %q: `%s` has list, new and test (see `%s -help`)", args[0], c.CommandPath(), c.CommandPath())
+			return fmt.Errorf("unknown command %q: `%s` has list, new, pack, serve and test (see `%s -help`)", args[0], c.CommandPath(), c.CommandPath())
 		},
 	}
 	var format string
@@ -31,7 +31,7 @@ func newPlugin(g *global) *cobra.Command {
 			if err := formats(format, "table", "json"); err != nil {
 				return err
 			}
-			h, err := g.host()
+			h, err := g.host(".")
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ func newPlugin(g *global) *cobra.Command {
 		},
 	}
 	list.Flags().StringVar(&format, "format", "table", "table or json")
-	c.AddCommand(list, newPluginNew(g), newPluginTest(g))
+	c.AddCommand(list, newPluginNew(g), newPluginPack(g), newPluginTest(g), newPluginServe(g))
 	return c
 }
 

@@ -50,7 +50,7 @@ CI file.`,
 			case err != nil:
 				return fmt.Errorf("go mod tidy in %s: %w: %s", dir, err, firstLine(strings.TrimSpace(string(out))))
 			}
-			fmt.Fprintf(c.OutOrStdout(), "Next:\n  cd %s\n  make test\n  make build\n  faultline run day -plugin-dir bin\n", dir)
+			fmt.Fprintf(c.OutOrStdout(), "Next:\n  cd %s\n  make test\n  make build\n  faultline run day -plugin-dir bin -insecure\nIts README says how faultline finds and trusts it while you work on it.\n", dir)
 			return nil
 		},
 	}

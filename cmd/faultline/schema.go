@@ -50,7 +50,7 @@ JSON Schema (draft 2020-12) of what faultline writes for programs:
 // describeLanguage prints everything about the language. A plugin that cannot be used is
 // in it with the reason: an editor still knows the rest.
 func (g *global) describeLanguage(c *cobra.Command) error {
-	h, err := g.host()
+	h, err := g.host(".")
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,9 +18,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -30,10 +34,37 @@ var update = flag.Bool("update", false, "write what the scripts' golden files sh
 const dummyBinary = "faultline-plugin-dummy"
 
 func TestMain(m *testing.M) {
+	if playsLamp() {
+		return
+	}
 	testscript.Main(suite{m}, map[string]func(){
-		"faultline": main,
+		"faultline": func() {
+			builtinPlugins, inherited = os.Getenv(builtinEnv), []string{"GORACE", hostileEnv}
+			main()
+		},
 		dummyBinary: func() { sdk.Serve(dummy()) },
 	})
+}
+
+// builtinEnv has what the linker would put into a built faultline: the checksum of the
+// dummy plugin, which is that of the test binary.
+const builtinEnv = "FAULTLINE_TEST_PLUGINS"
+
+func builtin() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(self)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return trust.FormatSums(map[string]string{"dummy": fmt.Sprintf("%x", h.Sum(nil))}), nil
 }
 
 // suite gives all tests one cache of plugin descriptions, and removes what the tests
@@ -49,6 +80,12 @@ func (s suite) Run() int {
 	defer os.RemoveAll(cache)
 	defer real.remove()
 	os.Setenv("XDG_CACHE_HOME", cache)
+	sums, err := builtin()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv(builtinEnv, sums)
 	// Scripts mostly wait for game days to pass, also where there are few processors.
 	// The command line is parsed later, and wins.
 	if err := flag.Set("test.parallel", "4"); err != nil {
@@ -71,11 +108,14 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"normal": normalCommand,
-			"code":   codeCommand,
-			"await":  awaitCommand,
-			"signal": signalCommand,
-			"real":   realCommand,
+			"harmless": harmlessCommand,
+			"normal":   normalCommand,
+			"code":     codeCommand,
+			"await":    awaitCommand,
+			"signal":   signalCommand,
+			"real":     realCommand,
+			"lamp":     lampCommand,
+			"serve":    serveCommand,
 		},
 	})
 }
@@ -108,7 +148,7 @@ func setup(env *testscript.Env) error {
 func environment(work string) []string {
 	return []string{
 		"FAULTLINE_STATE_DIR=" + filepath.Join(work, "state"), "XDG_CACHE_HOME=" + os.Getenv("XDG_CACHE_HOME"),
-		"HOME=" + work, "TMPDIR=" + filepath.Join(work, ".tmp"), "TZ=UTC",
+		builtinEnv + "=" + os.Getenv(builtinEnv), "GORACE=" + os.Getenv("GORACE"), "HOME=" + work, "TMPDIR=" + filepath.Join(work, ".tmp"), "TZ=UTC",
 	}
 }
 
@@ -234,6 +274,18 @@ func normalCommand(ts *testscript.TestScript, _ bool, args []string) {
 		text = number.ReplaceAllString(text+"\n", "N")
 	}
 	fmt.Fprint(ts.Stdout(), text)
+}
+
+// harmlessCommand looks for what a terminal would act on in a text: `harmless TEXT`.
+func harmlessCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: harmless TEXT")
+	}
+	for i, line := range strings.Split(ts.ReadFile(args[0]), "\n") {
+		if at := strings.IndexFunc(line, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) && r != '\t' }); at >= 0 {
+			ts.Fatalf("line %d of %s has %q", i+1, args[0], line[max(0, at-40):min(len(line), at+40)])
+		}
+	}
 }
 
 // codeCommand runs a program that must end with this very code: `code CODE PROGRAM

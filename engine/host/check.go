@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/hashicorp/go-version"
@@ -39,15 +40,21 @@ func check(d *schema.Description, name string) error {
 		return fmt.Errorf("plugin %s describes itself in format %d, newer than this faultline reads (%d): upgrade faultline", name, d.Format, schema.Version)
 	}
 	if d.Name != name {
-		return fmt.Errorf("the plugin's file is called %s%s but says that it is %q: rename it to %s%s", Prefix, name, d.Name, Prefix, d.Name)
+		return &NameError{Want: name, Says: d.Name}
 	}
 	if _, err := version.NewSemver(d.Version); err != nil {
 		return fmt.Errorf("plugin %s says it has version %q, which is no semantic version", name, d.Version)
 	}
 	c := checker{name: name, seen: map[string]bool{}}
 	c.body("settings", d.Settings, schema.PluginMeta)
+	for _, v := range d.Environment {
+		if err := schema.CheckVariable(v.Name); err != nil {
+			c.failf("environment: %s", err)
+		}
+	}
 	for _, f := range d.Faults {
 		c.typ("fault", f.Type)
+		c.capabilities(f.Type, f.Capabilities)
 		c.body(f.Type, f.Config, schema.FaultMeta)
 		if !slices.Contains([]schema.Hold{schema.HoldKernel, schema.HoldTarget, schema.HoldProcess, schema.HoldJournal}, f.Hold) {
 			c.failf("%s: hold %q is unknown", f.Type, f.Hold)
@@ -61,6 +68,7 @@ func check(d *schema.Description, name string) error {
 	}
 	for _, p := range d.Probes {
 		c.typ("probe", p.Type)
+		c.capabilities(p.Type, p.Capabilities)
 		c.body(p.Type, p.Config, schema.ProbeMeta)
 		for _, a := range p.Sample {
 			if slices.ContainsFunc(schema.SampleCore, func(core schema.Attribute) bool { return core.Name == a.Name }) {
@@ -70,10 +78,12 @@ func check(d *schema.Description, name string) error {
 	}
 	for _, a := range d.Actions {
 		c.typ("action", a.Type)
+		c.capabilities(a.Type, a.Capabilities)
 		c.body(a.Type, a.Config, schema.ActionMeta)
 	}
 	for _, t := range d.Targets {
 		c.typ("target", t.Type)
+		c.capabilities(t.Type, t.Capabilities)
 		c.body(t.Type, t.Match, nil)
 	}
 	return c.err
@@ -92,7 +102,12 @@ func (c *checker) failf(format string, args ...any) {
 	}
 }
 
+var typeName = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
+
 func (c *checker) typ(what, typ string) {
+	if !typeName.MatchString(typ) {
+		c.failf("%s %q: the names of types have lower-case letters, digits and single underscores", what, typ)
+	}
 	if schema.PluginOf(typ) != c.name {
 		c.failf("%s %q: its types must be called %q or start with %q", what, typ, c.name, c.name+"_")
 	}
@@ -100,6 +115,15 @@ func (c *checker) typ(what, typ string) {
 		c.failf("%s %q is there twice", what, typ)
 	}
 	c.seen[what+" "+typ] = true
+}
+
+// capabilities refuses what this faultline does not know: a policy could not deny it.
+func (c *checker) capabilities(typ string, all []schema.Capability) {
+	for _, x := range all {
+		if x.Doc() == "" && c.err == nil {
+			c.err = fmt.Errorf("plugin %s: %s needs the capability %q, which this faultline does not know and no policy could deny: upgrade faultline, or tell the plugin's author", c.name, typ, x)
+		}
+	}
 }
 
 func (c *checker) body(typ string, b schema.Body, meta []string) {

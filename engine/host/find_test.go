@@ -41,6 +41,30 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// What is installed comes after -plugin-dir and before what lies beside faultline, which
+// does not take its place when it is gone.
+func TestFindInstalled(t *testing.T) {
+	named, self, store := installed(t, "docker"), installed(t, "docker", "lamp", "fan"), installed(t, "docker", "lamp")
+	h := New(Options{PluginDirs: []string{named}, SelfDir: self, Installed: map[string]string{
+		"docker": filepath.Join(store, Prefix+"docker"), "lamp": filepath.Join(store, Prefix+"lamp"), "fan": filepath.Join(store, Prefix+"fan"),
+	}})
+	for name, want := range map[string]string{"docker": named, "lamp": store} {
+		if path, err := h.Find(name); path != filepath.Join(want, Prefix+name) || err != nil {
+			t.Errorf("Find(%s) = %s, %v; want it in %s", name, path, err, want)
+		}
+	}
+	if path, err := h.Find("fan"); err == nil || !strings.Contains(err.Error(), "run `faultline init`") {
+		t.Errorf("Find(fan) = %s, %v", path, err)
+	}
+	var names []string
+	for _, f := range h.found() {
+		names = append(names, f.name)
+	}
+	if !slices.Equal(names, []string{"docker", "fan", "lamp"}) {
+		t.Errorf("found %v", names)
+	}
+}
+
 func TestFindSaysWhatIsWrongWithAFile(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, Prefix+"folder"), 0o700); err != nil {
@@ -248,6 +272,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"does not describe itself":  func(d *schema.Description) { d.Format = 0 },
 		"no semantic version":       func(d *schema.Description) { d.Version = "one" },
 		`must be called "testfile"`: func(d *schema.Description) { d.Faults[0].Type = "docker_kill" },
+		"single underscores":        func(d *schema.Description) { d.Faults[0].Type = "testfile_a\nb" },
 		"is there twice":            func(d *schema.Description) { d.Faults = append(d.Faults, d.Faults[0]) },
 		`"duration" belongs to the engin`: func(d *schema.Description) {
 			d.Faults[0].Config.Attributes = []schema.Attribute{{Name: "duration", Type: "duration"}}
@@ -258,9 +283,11 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		`has the type "text", which is not known`: func(d *schema.Description) {
 			d.Actions[0].Config.Attributes = []schema.Attribute{{Name: "a", Type: "text"}}
 		},
-		`hold "" is unknown`:    func(d *schema.Description) { d.Faults[0].Hold = "" },
-		`reversibility "maybe"`: func(d *schema.Description) { d.Faults[0].Reversibility = "maybe" },
-		"revert_ms":             func(d *schema.Description) { d.Faults[0].RevertMS = 0 },
+		"upgrade faultline, or tell": func(d *schema.Description) { d.Faults[0].Capabilities = []schema.Capability{"moon"} },
+		"TEST_* is":                  func(d *schema.Description) { d.Environment = []schema.EnvVar{{Name: "TEST_* is"}} },
+		`hold "" is unknown`:         func(d *schema.Description) { d.Faults[0].Hold = "" },
+		`reversibility "maybe"`:      func(d *schema.Description) { d.Faults[0].Reversibility = "maybe" },
+		"revert_ms":                  func(d *schema.Description) { d.Faults[0].RevertMS = 0 },
 		`every sample has "ok"`: func(d *schema.Description) {
 			d.Probes = []schema.Probe{{Type: "testfile", Sample: []schema.Attribute{{Name: "ok", Type: "bool"}}}}
 		},

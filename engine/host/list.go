@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,6 +16,7 @@ type Listed struct {
 	Name        string
 	Path        string
 	SHA256      string
+	Attached    bool // it runs already
 	Description *schema.Description
 	Err         error
 }
@@ -24,12 +27,24 @@ const describers = 4
 // List describes every plugin that Find would find, by name.
 func (h *Host) List(ctx context.Context) []Listed {
 	found := h.found()
+	for name := range h.opts.Reattach {
+		if !slices.ContainsFunc(found, func(f foundFile) bool { return f.name == name }) {
+			found = append(found, foundFile{name: name})
+		}
+	}
+	slices.SortFunc(found, func(a, b foundFile) int { return strings.Compare(a.name, b.name) })
 	out := make([]Listed, len(found))
 	var g errgroup.Group
 	g.SetLimit(describers)
 	for i, f := range found {
 		g.Go(func() error {
 			l := Listed{Name: f.name, Path: f.path}
+			if _, ok := h.opts.Reattach[f.name]; ok {
+				l.Path, l.Attached = "", true
+				l.Description, l.Err = h.Describe(ctx, f.name)
+				out[i] = l
+				return nil
+			}
 			if l.Path, l.Err = h.Find(f.name); l.Err == nil {
 				l.Description, l.SHA256, l.Err = h.describe(ctx, l.Name, l.Path)
 			} else {

@@ -32,6 +32,10 @@ type Options struct {
 	// Describe returns what a plugin offers. It is asked at most once for each
 	// plugin. Its error is shown to the author of the scenario.
 	Describe func(plugin string) (*schema.Description, error)
+	// Installed says why a plugin that has a source cannot be used as it was installed;
+	// its error follows "The ". It is asked before Describe. Nil: nothing is installed,
+	// and Describe decides.
+	Installed func(Need) error
 	// CheckVersion says why a plugin does not satisfy a scenario's constraint. Nil:
 	// every version does.
 	CheckVersion func(d *schema.Description, constraint string) error

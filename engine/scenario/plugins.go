@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,6 +20,7 @@ type plugin struct {
 	description *schema.Description
 	needed      hcl.Range        // the first block that needs it
 	block       *hclsyntax.Block // its own block, if there is one
+	need        Need             // what that block asks for
 }
 
 // plugin returns what a plugin offers. It asks for it the first time, and reports
@@ -165,8 +165,6 @@ func (l *loader) offered(b *hclsyntax.Block, kind string) *plugin {
 	return nil
 }
 
-var constraint = regexp.MustCompile(`^\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?\s*(,\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?\s*)*$`)
-
 // loadPluginBlocks enters the plugin blocks. Their settings are read in listPlugins,
 // when all that are needed are known.
 func (l *loader) loadPluginBlocks() {
@@ -182,8 +180,26 @@ func (l *loader) loadPluginBlocks() {
 			l.error(b.LabelRanges[0], "Invalid plugin name", "A plugin's name has no underscore: the type %q is served by the plugin %q.", name, schema.PluginOf(name))
 			continue
 		}
-		l.plugin(name, b.LabelRanges[0]).block = b
+		need, ok := l.need(b)
+		if b.Body.Attributes["source"] != nil && !(ok && l.installed(b, need)) {
+			// Which binary is meant is not known: nothing is said about what it offers.
+			l.plugins[name] = &plugin{needed: b.LabelRanges[0], block: b, need: need}
+			continue
+		}
+		p := l.plugin(name, b.LabelRanges[0])
+		p.block, p.need = b, need
 	}
+}
+
+func (l *loader) installed(b *hclsyntax.Block, n Need) bool {
+	if l.opts.Installed == nil {
+		return true
+	}
+	err := l.opts.Installed(n)
+	if err != nil {
+		l.error(b.Body.Attributes["source"].Expr.Range(), "Plugin not installed", "The %s.", err)
+	}
+	return err == nil
 }
 
 // listPlugins lists every plugin that is needed, with its settings.
@@ -196,16 +212,13 @@ func (l *loader) listPlugins() {
 		what := fmt.Sprintf("the settings of plugin %q", name)
 		if p.block != nil {
 			body, at, out.Pos = p.block.Body, header(p.block), place(p.block.TypeRange)
-			a := l.args(p.block, what, l.root)
-			out.Constraint = a.str("version", "")
-			if out.Constraint != "" && !constraint.MatchString(out.Constraint) {
-				l.error(a.rangeOf("version"), "Invalid version constraint", `%q is not a version constraint, such as "~> 0.1" or ">= 0.2, < 1.0".`, out.Constraint)
-			}
+			out.Constraint, out.Source = p.need.Constraint, p.need.Source
+			out.Environment = l.args(p.block, what, l.root).variables("environment")
 		}
 		if p.description == nil {
 			continue
 		}
-		if check := l.opts.CheckVersion; check != nil && constraint.MatchString(out.Constraint) {
+		if check := l.opts.CheckVersion; check != nil && out.Constraint != "" {
 			if err := check(p.description, out.Constraint); err != nil {
 				l.error(at, "Wrong plugin version", "The %s.", err)
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/faultline-go/faultline/engine/install/address"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -63,9 +64,12 @@ type File struct {
 // Plugin is what the scenario wants of one plugin.
 type Plugin struct {
 	Name       string
-	Constraint string // "~> 0.1"; empty: any
-	Settings   Config
-	Pos        string // "file:line", empty when the scenario has no such block
+	Source     address.Address // zero: the scenario does not say where it is from
+	Constraint string          // "~> 0.1"; empty: any
+	// Environment names the variables that it inherits, beside the usual ones.
+	Environment []string
+	Settings    Config
+	Pos         string // "file:line", empty when the scenario has no such block
 }
 
 // Config is an evaluated body. Full goes to the plugin; Redacted, in which every

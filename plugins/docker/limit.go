@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // limitConfig is the body of a docker_limit fault: at least one of its arguments. Engines
@@ -57,6 +58,7 @@ func limit(e *engines) sdk.Fault[limitConfig, limited] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket"},
+		Capabilities:  []schema.Capability{schema.CapDocker},
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Concurrency:   atOnce,

@@ -89,12 +89,12 @@ func target(name string) string {
 	switch name {
 	case "gitignore":
 		return ".gitignore"
+	case "ci.yml", "release.yml":
+		return ".github/workflows/" + name
 	case "day.hcl":
 		return "day/day.hcl"
 	case "one.md", "two.md":
 		return "day/rooms/" + strings.TrimSuffix(name, ".md") + "/README.md"
-	case "ci.yml":
-		return ".github/workflows/ci.yml"
 	}
 	return name
 }

@@ -23,6 +23,11 @@ type Description struct {
 	Probes   []Probe  `json:"probes,omitempty"`  //
 	Actions  []Action `json:"actions,omitempty"` //
 	Targets  []Target `json:"targets,omitempty"` //
+
+	// Environment are the variables that the plugin reads by itself, whatever a scenario
+	// says. A plugin inherits them where the scenario's `plugin` block names them;
+	// faultline's own plugins always do.
+	Environment []EnvVar `json:"environment,omitempty"`
 }
 
 // Hold says who ends a fault when engine, plugin and guardian are all dead.
@@ -52,11 +57,12 @@ type Fault struct {
 	Accepts       []Accept      `json:"accepts"` // any one of these suffices
 	Hold          Hold          `json:"hold"`
 	Reversibility Reversibility `json:"reversibility"`
-	Requires      []string      `json:"requires,omitempty"`  // "root", "NET_ADMIN", "docker socket": for people
-	SettleMS      int64         `json:"settle_ms,omitempty"` // how long a lost Inject may still take effect
-	RevertMS      int64         `json:"revert_ms"`           // worst time to revert one target
-	Concurrency   int           `json:"concurrency"`         // targets worked on at once
-	Example       string        `json:"example,omitempty"`   // a body in HCL; empty: one is made from the arguments
+	Requires      []string      `json:"requires,omitempty"`     // "Linux 5.3": for people
+	Capabilities  []Capability  `json:"capabilities,omitempty"` // what it may do, and a policy may deny
+	SettleMS      int64         `json:"settle_ms,omitempty"`    // how long a lost Inject may still take effect
+	RevertMS      int64         `json:"revert_ms"`              // worst time to revert one target
+	Concurrency   int           `json:"concurrency"`            // targets worked on at once
+	Example       string        `json:"example,omitempty"`      // a body in HCL; empty: one is made from the arguments
 }
 
 // Accept is a target interface that a fault can work on, with the attributes of
@@ -75,6 +81,8 @@ type Probe struct {
 	Config  Body        `json:"config"`
 	Sample  []Attribute `json:"sample,omitempty"` // Type is "string", "number" or "bool"
 	Example string      `json:"example,omitempty"`
+
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // Action describes a step that is done once and leaves nothing to put back.
@@ -83,6 +91,8 @@ type Action struct {
 	Doc     string `json:"doc"`
 	Config  Body   `json:"config"`
 	Example string `json:"example,omitempty"`
+
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // Target describes a kind of target that the plugin can discover.
@@ -93,6 +103,8 @@ type Target struct {
 	Interfaces []string    `json:"interfaces"` // what faults may accept it as
 	Attributes []Attribute `json:"attributes"` // what `candidate.` has in a filter
 	Example    string      `json:"example,omitempty"`
+
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // FaultMeta and the lists beside it name the arguments that the engine itself
@@ -101,7 +113,7 @@ var (
 	FaultMeta  = []string{"target", "start", "after", "ends_after", "duration", "lease", "for_each", "on_empty", "irreversible"}
 	ProbeMeta  = []string{"rate", "interval", "timeout", "for_each"}
 	ActionMeta = []string{"start", "after", "timeout", "for_each"}
-	PluginMeta = []string{"version"}
+	PluginMeta = []string{"source", "version", "environment"}
 	// SampleCore are the fields that every sample has.
 	SampleCore = []Attribute{
 		{Name: "ok", Type: "bool", Doc: "the probe got the answer it wants"},

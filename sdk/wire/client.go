@@ -19,8 +19,12 @@ import (
 type Client struct{ rpc pb.PluginClient }
 
 // NewClient uses a connection that the caller keeps and closes.
-func NewClient(conn grpc.ClientConnInterface) *Client {
-	return &Client{rpc: pb.NewPluginClient(conn)}
+func NewClient(c grpc.ClientConnInterface) *Client { return NewWatchedClient(c, nil) }
+
+// NewWatchedClient is NewClient with a look at every call. watch is called by the
+// goroutines that make the calls, and must be quick; nil: nobody looks.
+func NewWatchedClient(c grpc.ClientConnInterface, watch func(Call)) *Client {
+	return &Client{rpc: pb.NewPluginClient(conn{c, watch})}
 }
 
 // Describe asks what the plugin offers.
