@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/mod/modfile"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 func read(t *testing.T, path ...string) string {
@@ -54,7 +56,7 @@ var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 
 // Every relative link leads somewhere.
 func TestLinks(t *testing.T) {
-	for _, doc := range []string{"README.md", "docs/decisions/README.md", "docs/publishing.md", "contrib/ci/README.md"} {
+	for _, doc := range []string{"README.md", "docs/decisions/README.md", "docs/install.md", "docs/publishing.md", "contrib/ci/README.md"} {
 		for _, l := range link.FindAllStringSubmatch(read(t, filepath.FromSlash(doc)), -1) {
 			if _, err := os.Stat(filepath.Join("..", filepath.Dir(doc), l[1])); err != nil {
 				t.Errorf("%s links to %s, which is not there", doc, l[1])
@@ -81,6 +83,16 @@ func TestEveryPluginHasAPage(t *testing.T) {
 		}
 		if !strings.Contains(string(index), "["+name+"]("+name+".md)") {
 			t.Errorf("the index does not lead to the page of %s", name)
+		}
+	}
+}
+
+// The page on trust says of each capability what the code does.
+func TestTrustListsTheCapabilities(t *testing.T) {
+	page := read(t, "docs", "trust.md")
+	for _, c := range schema.Capabilities() {
+		if row := "| `" + string(c) + "` | " + c.Doc() + " |"; !strings.Contains(page, row) {
+			t.Errorf("docs/trust.md lacks: %s", row)
 		}
 	}
 }
