@@ -90,6 +90,7 @@ type pluginJSON struct {
 	Name        string              `json:"name"`
 	Path        string              `json:"path"`
 	SHA256      string              `json:"sha256,omitempty"`
+	Attached    bool                `json:"attached,omitempty"`
 	Error       string              `json:"error,omitempty"`
 	Description *schema.Description `json:"description,omitempty"`
 }
@@ -97,7 +98,7 @@ type pluginJSON struct {
 func pluginsJSON(found []host.Listed) []pluginJSON {
 	out := make([]pluginJSON, len(found))
 	for i, p := range found {
-		out[i] = pluginJSON{Name: p.Name, Path: p.Path, SHA256: p.SHA256, Description: p.Description}
+		out[i] = pluginJSON{Name: p.Name, Path: p.Path, SHA256: p.SHA256, Attached: p.Attached, Description: p.Description}
 		if p.Err != nil {
 			out[i].Error = p.Err.Error()
 		}

@@ -20,7 +20,8 @@ func newPluginServe(g *global) *cobra.Command {
 		Use:   "serve BINARY",
 		Short: "Run a plugin in the foreground, for other faultlines to attach to",
 		Long: `serve starts the program BINARY as a plugin, in any language, shows what it prints, and
-says what to put into the environment of the faultline that is to use it:
+says what to put into the environment of the faultline that is to use it. The plugin
+inherits this command's environment:
 
   export FAULTLINE_REATTACH='{"acme": …}'
 

@@ -209,6 +209,28 @@ func TestTerminalShowsARunWhileItGoesOn(t *testing.T) {
 	}
 }
 
+// A log that goes to the same terminal stands above the picture, and does not tear it.
+func TestTerminalWithALog(t *testing.T) {
+	t.Parallel()
+	work := workFolder(t)
+	x := onTerminal(t, faultlineIn(work, "run", "day", "-auto-approve", "-log-level", "trace", "-var", "duration=3s"))
+	x.expect("mark: during ")
+	if got := x.end(); got != 0 {
+		t.Errorf("the code is %d", got)
+	}
+	final := strings.Join(strings.Fields(x.shows()), " ") // long lines are folded
+	for _, once := range []string{"call=Inject type=dummy_mark fault=f001 targets=1", "call=Revert type=dummy_mark fault=f001 targets=1", "HELD – mark"} {
+		if strings.Count(final, once) != 1 {
+			t.Errorf("%q is %d times on the screen:\n%s", once, strings.Count(final, once), x.shows())
+		}
+	}
+	for _, gone := range []string{"mark: during ", "% good of", "h halt"} {
+		if strings.Contains(final, gone) {
+			t.Errorf("the status %q stays on the screen:\n%s", gone, x.shows())
+		}
+	}
+}
+
 // The keys put what a person sees on record, halt, and stop.
 func TestTerminalKeys(t *testing.T) {
 	t.Parallel()

@@ -304,6 +304,9 @@ func (c *crew) Planner(name string) (plan.Planner, error) {
 // runner adapts a started plugin to what a run needs.
 type runner struct{ *host.Plugin }
 
+// Debugged says that a person may have stopped it.
+func (r runner) Debugged() bool { return r.Attached }
+
 func (r runner) Session(ctx context.Context) (run.Session, error) {
 	return r.Plugin.Session(ctx)
 }

@@ -83,7 +83,8 @@ func (h *Host) attach(ctx context.Context, name string, at wire.Reattach) (*Plug
 }
 
 // Serve starts the plugin of a file, whatever that is called, for other engines to attach
-// to, one after the other. The caller closes the plugin, which puts back what it holds.
+// to, one after the other. It inherits all variables that a plugin may have: the scenarios
+// that name them come later. The caller closes the plugin, which puts back what it holds.
 func (h *Host) Serve(ctx context.Context, path string) (*Plugin, wire.Reattach, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -98,7 +99,13 @@ func (h *Host) Serve(ctx context.Context, path string) (*Plugin, wire.Reattach, 
 	if err := b.hash(); err != nil {
 		return nil, wire.Reattach{}, err
 	}
-	p, err := h.launch(ctx, b)
+	var inherit []string
+	for _, kv := range h.opts.Environ() {
+		if name, _, _ := strings.Cut(kv, "="); schema.CheckVariable(name) == nil {
+			inherit = append(inherit, name)
+		}
+	}
+	p, err := h.launch(ctx, b, inherit...)
 	if err != nil {
 		return nil, wire.Reattach{}, err
 	}

@@ -17,8 +17,6 @@ type crew struct {
 	restart func(ctx context.Context, name string) (Plugin, error)
 	hung    func(name string)  // a plugin is about to be killed because it hangs
 	members map[string]*member // the map itself never changes
-
-	debugged map[string]bool // are never taken for hung
 }
 
 type member struct {
@@ -28,8 +26,8 @@ type member struct {
 	plugin Plugin
 }
 
-func newCrew(plugins map[string]Plugin, restart func(context.Context, string) (Plugin, error), debugged map[string]bool) *crew {
-	c := &crew{restart: restart, debugged: debugged, members: map[string]*member{}}
+func newCrew(plugins map[string]Plugin, restart func(context.Context, string) (Plugin, error)) *crew {
+	c := &crew{restart: restart, members: map[string]*member{}}
 	for name, p := range plugins {
 		c.members[name] = &member{starting: make(chan struct{}, 1), plugin: p}
 	}
@@ -63,8 +61,8 @@ const answerTime = 2 * time.Second
 // killed, as a whole process group: it is worth less than a dead one, which is started
 // anew. An end of ctx says nothing about it.
 func (c *crew) answers(ctx context.Context, name string, p Plugin) bool {
-	if c.debugged[name] {
-		return true
+	if d, ok := p.(interface{ Debugged() bool }); ok && d.Debugged() {
+		return true // it may stand at a breakpoint; what replaces it once it is dead does not
 	}
 	limit, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()

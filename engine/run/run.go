@@ -99,8 +99,9 @@ type Options struct {
 	// budget; 0: DefaultPatience.
 	Patience time.Duration
 	// Debugged names plugins that a person may stop for a while, in a debugger. They get
-	// Slack more time for everything, their leases last as long, and none of them is taken
-	// for hung. What they hold still ends when the engine does, because the session ends.
+	// Slack more time for everything, and their leases last as long. What they hold still
+	// ends when the engine does, because the session ends. One whose method Debugged()
+	// bool says so is not taken for hung either.
 	Debugged map[string]bool
 }
 
@@ -144,7 +145,7 @@ func Do(ctx context.Context, o Options) error {
 		ctx:     ctx,
 		inbox:   make(chan func(), 64),
 		closed:  make(chan struct{}),
-		crew:    newCrew(o.Plugins, o.Restart, o.Debugged),
+		crew:    newCrew(o.Plugins, o.Restart),
 		folder:  judge.NewFolder(),
 	}
 	r.crew.hung = func(name string) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // ReattachVariable is the environment variable that makes an engine use plugins that run
@@ -28,7 +29,8 @@ func Export(name string, r Reattach) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write %s: %w", ReattachVariable, err)
 	}
-	return fmt.Sprintf("export %s='%s'", ReattachVariable, text), nil
+	quoted := strings.ReplaceAll(string(text), "'", `\u0027`) // which a path may have, and the shell would end at
+	return fmt.Sprintf("export %s='%s'", ReattachVariable, quoted), nil
 }
 
 // ParseReattach reads the variable's value; an empty one names nothing.
