@@ -55,9 +55,12 @@ func (in *installed) override(name string) string {
 }
 
 // checkInstalled says why a plugin with a source cannot be used as it is installed. One
-// that -plugin-dir has is left to what may start.
+// that runs already, or that -plugin-dir has, is left to what may start.
 func (g *global) checkInstalled(in *installed) func(scenario.Need) error {
 	return func(n scenario.Need) error {
+		if running, err := g.reattached(); err != nil || running[n.Name].Protocol > 0 {
+			return err
+		}
 		for _, dir := range g.pluginDirs {
 			if there(filepath.Join(dir, install.BinaryName(n.Name))) {
 				return nil
