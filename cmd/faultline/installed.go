@@ -7,7 +7,6 @@ import (
 
 	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/scenario"
-	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 // installed is what `faultline init` has installed for a scenario, and what the user's
@@ -56,14 +55,11 @@ func (in *installed) override(name string) string {
 }
 
 // checkInstalled says why a plugin with a source cannot be used as it is installed. One
-// that -plugin-dir has is left to what may start.
+// that runs already, or that -plugin-dir has, is left to what may start.
 func (g *global) checkInstalled(in *installed) func(scenario.Need) error {
 	return func(n scenario.Need) error {
-		// What is wrong with the variable is said where it is used.
-		if attached, err := wire.ParseReattach(g.process.getenv(wire.ReattachVariable)); err == nil {
-			if _, runs := attached[n.Name]; runs {
-				return nil
-			}
+		if running, err := g.reattached(); err != nil || running[n.Name].Protocol > 0 {
+			return err
 		}
 		for _, dir := range g.pluginDirs {
 			if there(filepath.Join(dir, install.BinaryName(n.Name))) {
