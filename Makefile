@@ -4,6 +4,11 @@
 GO      ?= go
 PLUGINS := $(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go))
 export CGO_ENABLED ?= 0
+# Everything is built the same way, by tests, too, so that they share the cache. A plugin is
+# hashed and read at each start: no symbols and debug information (DEBUG=1 keeps them), and
+# without gRPC's page of traces, for which the linker would keep every method of every type.
+DEBUG   ?=
+export GOFLAGS := $(strip $(GOFLAGS) -tags=grpcnotrace $(if $(DEBUG),,-ldflags=-s))
 
 # The processors of Docker engines to which the net plugin can send its helper.
 HELPER_ARCHS ?= $(shell $(GO) env GOARCH)
