@@ -25,7 +25,7 @@ func Describe(p Plugin) (*schema.Description, error) {
 		seen[typ] = true
 		return nil
 	}
-	d := &schema.Description{Format: schema.Version, Name: p.Name, Version: p.Version, Doc: p.Doc}
+	d := &schema.Description{Format: schema.Version, Name: p.Name, Version: p.Version, Doc: p.Doc, Environment: p.Environment}
 	if p.Settings.body != nil {
 		var err error
 		if d.Settings, err = p.Settings.body(); err != nil {
@@ -33,6 +33,11 @@ func Describe(p Plugin) (*schema.Description, error) {
 		}
 		if err := free("settings", d.Settings, schema.PluginMeta); err != nil {
 			return nil, err
+		}
+	}
+	for _, v := range p.Environment {
+		if err := schema.CheckVariable(v.Name); err != nil {
+			return nil, fmt.Errorf("environment: %w", err)
 		}
 	}
 	for _, f := range p.Faults {

@@ -19,6 +19,12 @@ type Plugin struct {
 	// value takes no arguments.
 	Settings SettingsType
 
+	// Environment are the variables that the plugin, or a library that it uses, reads by
+	// itself, such as DOCKER_HOST. It inherits them only where the scenario's `plugin`
+	// block names them. What a scenario refers to by name, such as a token's variable, is
+	// read with Env and is not declared.
+	Environment []schema.EnvVar
+
 	Faults  []FaultType
 	Probes  []ProbeType
 	Actions []ActionType

@@ -48,7 +48,7 @@ with 0 when everything is well and with 7 when not.`,
 				return err
 			}
 			path := pathArg(args)
-			h, err := g.host()
+			h, err := g.host(path)
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ with 0 when everything is well and with 7 when not.`,
 			if f.tick != "" {
 				return g.tick(c, s, &f)
 			}
-			facts, err := g.facts(c, s, h, &f)
+			facts, err := g.facts(c, s, h.Host, &f)
 			if err != nil {
 				return err
 			}
@@ -137,7 +137,7 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 	for _, p := range pending {
 		facts.Pending = append(facts.Pending, p.ID)
 	}
-	facts.Findings, facts.ScanErr = g.scan(ctx)
+	facts.Findings, facts.ScanErr = g.scan(ctx, h)
 	for _, p := range s.Plugins {
 		x := readiness.Plugin{Name: p.Name}
 		if d, err := h.Describe(ctx, p.Name); err != nil {

@@ -67,50 +67,74 @@ func (g *global) coverage(ctx context.Context, dirs []string, v variables) (*cov
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("there is no scenario in %s", strings.Join(dirs, ", "))
 	}
-	h, err := g.host()
-	if err != nil {
+	var s surveyed
+	if err := s.survey(ctx, g, paths, v); err != nil {
 		return nil, err
-	}
-	scenarios, unread, err := g.survey(ctx, h, paths, v)
-	if err != nil {
-		return nil, err
-	}
-	var plugins []*schema.Description
-	for _, p := range h.List(ctx) {
-		if p.Err == nil {
-			plugins = append(plugins, p.Description)
-		}
 	}
 	var result coverage.Coverage
 	err = g.withPast(ctx, false, func(p *pastRuns) error {
 		var tried []history.Tried
 		tried, err := p.Tried(ctx)
-		result = coverage.Of(scenarios, plugins, tried, time.Now())
+		result = coverage.Of(s.scenarios, s.plugins, tried, time.Now())
 		return err
 	})
-	result.Unread = unread
+	result.Unread = s.unread
 	return &result, err
 }
 
-// survey reads scenarios for what they declare. One that cannot be read is named, and hides
-// no other.
-func (g *global) survey(ctx context.Context, h *host.Host, paths []string, v variables) (all []*scenario.Scenario, unread []coverage.Unread, err error) {
-	o, err := g.loadOptions(ctx, v, h)
+// surveyed is what scenarios declare, and the plugins that there are.
+type surveyed struct {
+	scenarios []*scenario.Scenario
+	plugins   []*schema.Description
+	unread    []coverage.Unread
+}
+
+// survey reads scenarios, each with the plugins that are installed for it. One that cannot
+// be read is named, and hides no other.
+func (y *surveyed) survey(ctx context.Context, g *global, paths []string, v variables) error {
+	all, err := g.host(".")
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	o.Survey = true
+	y.add(all.List(ctx))
 	for _, path := range paths {
-		s, diags := scenario.Load(path, o)
-		if diags.HasErrors() {
-			text, _, _ := strings.Cut(diags.Error(), "\n")
-			unread = append(unread, coverage.Unread{Path: path, Error: text})
+		h, err := g.host(path)
+		if err != nil {
+			y.cannot(path, err)
 			continue
 		}
+		o, err := g.loadOptions(ctx, v, h)
+		if err != nil {
+			return err
+		}
+		o.Survey = true
+		s, diags := scenario.Load(path, o)
+		if diags.HasErrors() {
+			y.cannot(path, diags)
+			continue
+		}
+		if len(h.lock.Plugins) > 0 {
+			y.add(h.List(ctx))
+		}
 		g.hide(s.Sensitive)
-		all = append(all, s)
+		y.scenarios = append(y.scenarios, s)
 	}
-	return all, unread, nil
+	return nil
+}
+
+func (y *surveyed) cannot(path string, err error) {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	y.unread = append(y.unread, coverage.Unread{Path: path, Error: text})
+}
+
+// add enters plugins, each name once.
+func (y *surveyed) add(found []host.Listed) {
+	for _, p := range found {
+		known := slices.ContainsFunc(y.plugins, func(d *schema.Description) bool { return d.Name == p.Name })
+		if p.Err == nil && !known {
+			y.plugins = append(y.plugins, p.Description)
+		}
+	}
 }
 
 // scenarioBlock is how a file begins a scenario, as opposed to one of an experiment for others.

@@ -40,7 +40,7 @@ experiment of the catalogue explains it. -format markdown writes pages.`,
 			if slices.Contains(experiments.Names(), strings.TrimPrefix(args[0], "catalog:")) {
 				return g.showEntry(c, args[0], format)
 			}
-			h, err := g.host()
+			h, err := g.host(".")
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ experiment of the catalogue explains it. -format markdown writes pages.`,
 // writeReference explains every plugin that is found: to standard output, or as pages in
 // a folder.
 func (g *global) writeReference(c *cobra.Command, dir string) error {
-	h, err := g.host()
+	h, err := g.host(".")
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,14 @@ func dummy() sdk.Plugin {
 		Actions: []sdk.ActionType{sdk.Action[dummyNoteConfig]{
 			Type: "dummy_note", Doc: "Writes a file.",
 			Do: func(_ context.Context, c dummyNoteConfig) (string, error) {
-				return careless("wrote " + c.File), os.WriteFile(c.File, []byte("noted\n"), 0o600)
+				text := "noted"
+				if c.Variable != "" {
+					var err error
+					if text, err = sdk.Env("dummy", c.Variable); err != nil {
+						return "", err
+					}
+				}
+				return careless("wrote " + c.File), os.WriteFile(c.File, []byte(text+"\n"), 0o600)
 			},
 		}},
 	}
@@ -56,7 +63,8 @@ func careless(text string) string {
 }
 
 type dummyNoteConfig struct {
-	File string `hcl:"file" doc:"The file to write."`
+	File     string `hcl:"file" doc:"The file to write."`
+	Variable string `hcl:"variable,optional" doc:"The environment variable whose value is written."`
 }
 
 // dummyFile finds the files of a folder; a mark is none.

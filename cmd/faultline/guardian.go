@@ -49,6 +49,9 @@ func (g *global) startGuardian(run, dir string) (*guardian, error) {
 		}
 		args = append(args, "--plugin-dir", d)
 	}
+	if g.insecure {
+		args = append(args, "--insecure")
+	}
 	cmd := exec.Command(self, append(args, run)...)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
@@ -100,7 +103,7 @@ func (g *global) guard(c *cobra.Command, run string) error {
 	if err != nil {
 		return err
 	}
-	h, err := g.host()
+	h, err := g.hostOfRuns()
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ targets have changed since.`,
 			if err := formats(format, "text", "json"); err != nil {
 				return err
 			}
-			h, err := g.host()
+			h, err := g.host(pathArg(args))
 			if err != nil {
 				return err
 			}
@@ -71,7 +71,7 @@ targets have changed since.`,
 			if err != nil {
 				return err
 			}
-			crew, err := startCrew(c.Context(), h, s, planning(s), "", "")
+			crew, err := startCrew(c.Context(), h.Host, s, planning(s), "", "")
 			if err != nil {
 				return err
 			}

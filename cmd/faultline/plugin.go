@@ -31,7 +31,7 @@ func newPlugin(g *global) *cobra.Command {
 			if err := formats(format, "table", "json"); err != nil {
 				return err
 			}
-			h, err := g.host()
+			h, err := g.host(".")
 			if err != nil {
 				return err
 			}

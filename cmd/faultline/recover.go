@@ -84,7 +84,7 @@ func pending(store *journal.Store, names []string) ([]string, error) {
 }
 
 func (g *global) recoverAll(ctx context.Context, store *journal.Store, runs []string) ([]recover.Result, error) {
-	h, err := g.host()
+	h, err := g.hostOfRuns()
 	if err != nil {
 		return nil, err
 	}
@@ -109,11 +109,12 @@ func (g *global) recoverAll(ctx context.Context, store *journal.Store, runs []st
 // that is not there any more.
 func startUsed(ctx context.Context, h *host.Host, u journal.PluginUsed, run, dir string) (*host.Plugin, error) {
 	q := wire.Configure{Settings: u.Settings, Run: run, RunDir: dir}
-	p, err := h.StartBinary(ctx, u.Path, u.SHA256, q)
+	variables := host.Inherit(u.Environment...)
+	p, err := h.StartBinary(ctx, u.Path, u.SHA256, q, variables)
 	if err == nil {
 		return p, nil
 	}
-	p, other := h.Start(ctx, u.Name, q)
+	p, other := h.Start(ctx, u.Name, q, variables)
 	if other != nil {
 		return nil, fmt.Errorf("%w; and today's: %w", err, other)
 	}

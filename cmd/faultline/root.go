@@ -67,6 +67,9 @@ type global struct {
 	stateDir   string
 	pluginDirs []string
 	noColor    bool
+	insecure   bool
+
+	warnings *warnings // of the hosts of this command; made by the first
 }
 
 func newRoot(p *process) *cobra.Command {
@@ -98,9 +101,10 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f := root.PersistentFlags()
 	f.StringVar(&g.stateDir, "state-dir", "", "folder of runs, locks and caches (default $FAULTLINE_STATE_DIR, /var/lib/faultline for root, or $XDG_STATE_HOME/faultline)")
 	f.StringArrayVar(&g.pluginDirs, "plugin-dir", nil, "folder to look for plugins in first; may be repeated")
+	f.BoolVar(&g.insecure, "insecure", false, "start also plugins that nothing vouches for; every report says so")
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
 	root.AddCommand(
-		newNew(g), newCatalog(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
+		newNew(g), newCatalog(g), newInit(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
 		newRun(g), newAnswer(g), newNote(g), newMark(g), newHalt(g),
 		newReport(g), newHistory(g), newCompare(g), newCoverage(g), newSchema(g),
 		newRecover(g), newScan(g), newSelftest(g), newSelftestTarget(),

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/faultline-go/faultline/engine/halt"
+	"github.com/faultline-go/faultline/engine/host"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/plan"
@@ -133,7 +134,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 			path = filepath.Join(saved.Workdir, path)
 		}
 	}
-	h, err := g.host()
+	h, err := g.host(path)
 	if err != nil {
 		return record{}, err
 	}
@@ -159,7 +160,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		return record{}, err
 	}
 	id := journal.NewRunID(time.Now(), s.Name)
-	crew, err := startCrew(ctx, h, s, everything(s), id, store.RunDir(id))
+	crew, err := startCrew(ctx, h.Host, s, everything(s), id, store.RunDir(id))
 	if err != nil {
 		return record{}, err
 	}
@@ -297,7 +298,7 @@ func (c *crew) restart(ctx context.Context, name string) (run.Plugin, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	dead := c.plugins[name]
-	fresh, err := c.host.StartBinary(ctx, dead.Path, dead.SHA256, c.configs[name])
+	fresh, err := c.host.StartBinary(ctx, dead.Path, dead.SHA256, c.configs[name], host.Inherit(dead.Environment...))
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/faultline-go/faultline/engine/host"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/recover"
@@ -29,7 +32,11 @@ left out: what they have broken, they hold. It exits with 5 when something is fo
 			if err := formats(format, "text", "json"); err != nil {
 				return err
 			}
-			findings, err := g.scan(c.Context())
+			h, err := g.host(".")
+			if err != nil {
+				return err
+			}
+			findings, err := g.scan(c.Context(), h.Host)
 			if err != nil {
 				return err
 			}
@@ -62,17 +69,19 @@ left out: what they have broken, they hold. It exits with 5 when something is fo
 }
 
 // scan asks every plugin that is found and has faults.
-func (g *global) scan(ctx context.Context) ([]journal.Finding, error) {
-	h, err := g.host()
-	if err != nil {
-		return nil, err
-	}
+func (g *global) scan(ctx context.Context, h *host.Host) ([]journal.Finding, error) {
 	known, err := g.openFaults()
 	if err != nil {
 		return nil, err
 	}
 	findings := []journal.Finding{}
-	for _, l := range h.List(ctx) {
+	all := h.List(ctx)
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if !slices.ContainsFunc(all, func(l host.Listed) bool { return l.Name == name }) {
+			fmt.Fprintf(g.process.stderr, "Warning: plugin %s was not asked, and a journal has open faults of it: it is not installed for this folder; scan where its scenario is, or let `faultline recover` look\n", name)
+		}
+	}
+	for _, l := range all {
 		if l.Err != nil {
 			fmt.Fprintf(g.process.stderr, "Warning: plugin %s was not asked: %s\n", l.Name, firstLine(l.Err.Error()))
 			continue

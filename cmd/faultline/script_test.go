@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -31,9 +34,33 @@ const dummyBinary = "faultline-plugin-dummy"
 
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
-		"faultline": main,
+		"faultline": func() {
+			builtinPlugins, inherited = os.Getenv(builtinEnv), []string{"GORACE"}
+			main()
+		},
 		dummyBinary: func() { sdk.Serve(dummy()) },
 	})
+}
+
+// builtinEnv has what the linker would put into a built faultline: the checksum of the
+// dummy plugin, which is that of the test binary.
+const builtinEnv = "FAULTLINE_TEST_PLUGINS"
+
+func builtin() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(self)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return trust.FormatSums(map[string]string{"dummy": fmt.Sprintf("%x", h.Sum(nil))}), nil
 }
 
 // suite gives all tests one cache of plugin descriptions, and removes what the tests
@@ -49,6 +76,12 @@ func (s suite) Run() int {
 	defer os.RemoveAll(cache)
 	defer real.remove()
 	os.Setenv("XDG_CACHE_HOME", cache)
+	sums, err := builtin()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv(builtinEnv, sums)
 	// Scripts mostly wait for game days to pass, also where there are few processors.
 	// The command line is parsed later, and wins.
 	if err := flag.Set("test.parallel", "4"); err != nil {
@@ -108,7 +141,7 @@ func setup(env *testscript.Env) error {
 func environment(work string) []string {
 	return []string{
 		"FAULTLINE_STATE_DIR=" + filepath.Join(work, "state"), "XDG_CACHE_HOME=" + os.Getenv("XDG_CACHE_HOME"),
-		"HOME=" + work, "TMPDIR=" + filepath.Join(work, ".tmp"), "TZ=UTC",
+		builtinEnv + "=" + os.Getenv(builtinEnv), "GORACE=" + os.Getenv("GORACE"), "HOME=" + work, "TMPDIR=" + filepath.Join(work, ".tmp"), "TZ=UTC",
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/faultline-go/faultline/engine/host"
 	"github.com/faultline-go/faultline/engine/scenario"
 )
 
@@ -38,7 +37,7 @@ description is known already, and touches nothing.`,
 			if err := formats(format, "text", "json"); err != nil {
 				return err
 			}
-			h, err := g.host()
+			h, err := g.host(pathArg(args))
 			if err != nil {
 				return err
 			}
@@ -58,7 +57,7 @@ description is known already, and touches nothing.`,
 	return c
 }
 
-func (g *global) validateJSON(c *cobra.Command, h *host.Host, path string, v variables) error {
+func (g *global) validateJSON(c *cobra.Command, h plugins, path string, v variables) error {
 	o, err := g.loadOptions(c.Context(), v, h)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/faultline-go/faultline/engine/host"
+	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/plan"
 	"github.com/faultline-go/faultline/engine/run"
@@ -38,8 +40,55 @@ func (g *global) state() string {
 	return dir // none, or one that cannot be told: journal.Open says so
 }
 
-// host finds and starts plugins.
-func (g *global) host() (*host.Host, error) {
+// plugins are those that a command may use.
+type plugins struct {
+	*host.Host
+	*installed
+}
+
+// host finds and starts plugins: those that were installed for the scenario in path, and
+// what lies in folders. A folder that -plugin-dir names must be there: of a misspelt one
+// the plugins would be taken from elsewhere, and nobody would know.
+func (g *global) host(path string) (plugins, error) {
+	for _, dir := range g.pluginDirs {
+		if err := folder(dir); err != nil {
+			return plugins{}, fmt.Errorf("-plugin-dir %s: %w", dir, err)
+		}
+	}
+	in, err := g.installed(path)
+	if err != nil {
+		return plugins{}, err
+	}
+	h, err := g.hostWith(in)
+	return plugins{h, in}, err
+}
+
+// folder says why a path is no folder.
+func folder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such folder")
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return errors.New("it is no folder")
+	}
+	return nil
+}
+
+// hostOfRuns is a host for what must be undone, which a folder that has gone meanwhile
+// does not stop, nor anything that is wrong in a configuration.
+func (g *global) hostOfRuns() (*host.Host, error) {
+	for _, dir := range g.pluginDirs {
+		if err := folder(dir); err != nil {
+			fmt.Fprintf(g.process.stderr, "Warning: -plugin-dir %s: %s\n", dir, err)
+		}
+	}
+	return g.hostWith(&installed{config: &install.Config{}, lock: &install.Lock{}})
+}
+
+func (g *global) hostWith(in *installed) (*host.Host, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of faultline: %w", err)
@@ -47,12 +96,19 @@ func (g *global) host() (*host.Host, error) {
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
+	decide, err := g.trusted(in)
+	if err != nil {
+		return nil, err
+	}
 	return host.New(host.Options{
 		PluginDirs: g.pluginDirs,
+		Installed:  in.paths(),
 		SelfDir:    filepath.Dir(self),
 		DataDirs:   []string{filepath.Join(g.dataHome(), "faultline", "plugins")},
 		CacheDir:   g.cacheDir(),
 		StateDir:   g.state(),
+		Trust:      decide,
+		Inherit:    inherited,
 	}), nil
 }
 
@@ -83,7 +139,7 @@ type variables struct {
 
 // load reads a scenario, and shows what is wrong or doubtful with it. From then on
 // nothing that is printed has its sensitive values.
-func (g *global) load(ctx context.Context, path string, v variables, h *host.Host) (*scenario.Scenario, error) {
+func (g *global) load(ctx context.Context, path string, v variables, h plugins) (*scenario.Scenario, error) {
 	o, err := g.loadOptions(ctx, v, h)
 	if err != nil {
 		return nil, err
@@ -99,11 +155,12 @@ func (g *global) load(ctx context.Context, path string, v variables, h *host.Hos
 	return s, nil
 }
 
-func (g *global) loadOptions(ctx context.Context, v variables, h *host.Host) (scenario.Options, error) {
+func (g *global) loadOptions(ctx context.Context, v variables, h plugins) (scenario.Options, error) {
 	o := scenario.Options{
 		Vars: map[string]string{}, VarFiles: v.varFiles, Recorded: v.recorded, Environ: g.process.lookupenv,
 		Describe:     func(name string) (*schema.Description, error) { return h.Describe(ctx, name) },
 		CheckVersion: host.CheckVersion,
+		Installed:    g.checkInstalled(h.installed),
 		Catalog:      experiments.FS(),
 	}
 	for _, text := range v.vars {
@@ -139,7 +196,7 @@ func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, names ma
 		q := wire.Configure{Settings: want.Settings.Full, Run: id, RunDir: dir}
 		c.configs[want.Name] = q
 		group.Go(func() error {
-			p, err := h.Start(ctx, want.Name, q)
+			p, err := h.Start(ctx, want.Name, q, host.Inherit(want.Environment...))
 			if err != nil {
 				return err
 			}
@@ -268,7 +325,7 @@ func (c *crew) used() []journal.PluginUsed {
 		if p == nil {
 			continue
 		}
-		u := journal.PluginUsed{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Path: p.Path}
+		u := journal.PluginUsed{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Path: p.Path, Trust: string(p.Trust), Environment: p.Environment}
 		if len(want.Settings.Redacted) > 0 {
 			u.Settings = json.RawMessage(want.Settings.Redacted)
 		}

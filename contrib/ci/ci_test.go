@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	yaml "github.com/zclconf/go-cty-yaml"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
+	"github.com/faultline-go/faultline/internal/programs"
 	"github.com/faultline-go/faultline/scenarios/quickstart"
 )
 
@@ -49,24 +49,17 @@ experiment "watch" {
 }
 `
 
-var programs = sync.OnceValues(func() (string, error) {
+var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "faultline-ci-")
 	if err != nil {
 		return "", err
 	}
-	for name, source := range map[string]string{"faultline": "cmd/faultline", "shop": "scenarios/quickstart/shop", "faultline-plugin-http": "plugins/http"} {
-		build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), "../../"+source)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("build %s: %w: %s", name, err, out)
-		}
-	}
-	return dir, nil
+	return dir, programs.Put(dir, "faultline", "shop", "faultline-plugin-http")
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, _ := programs(); dir != "" {
+	if dir, _ := built(); dir != "" {
 		os.RemoveAll(dir)
 	}
 	os.Exit(code)
@@ -89,7 +82,7 @@ type job struct {
 
 func newJob(t *testing.T) *job {
 	t.Helper()
-	bin, err := programs()
+	bin, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}

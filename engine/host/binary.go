@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/faultline-go/faultline/engine/trust"
 )
 
 // binary is a plugin's file, open: what is hashed, and then run, is this descriptor,
@@ -21,6 +23,8 @@ type binary struct {
 	path string
 	file *os.File
 	sum  string // SHA-256 in hexadecimal, of the descriptor's content
+
+	basis trust.Basis // on what ground it may start; empty: it may not
 }
 
 func openBinary(name, path string) (*binary, error) {
@@ -93,9 +97,13 @@ func (h *Host) keep(b *binary) (*binary, error) {
 	if err := h.checksum(b); err != nil {
 		return nil, err
 	}
+	if err := h.allow(b); err != nil { // of the original: a folder of dev_overrides is no copy's
+		return nil, err
+	}
 	path := h.kept(b.name, b.sum)
 	c, err := openHashed(b.name, path)
-	if err == nil && c.sum == b.sum {
+	if err == nil && c.sum == b.sum { // of the same content: what holds for the one holds for the other
+		c.basis = b.basis
 		return c, nil
 	}
 	if err == nil { // damaged: made anew
@@ -114,6 +122,7 @@ func (h *Host) keep(b *binary) (*binary, error) {
 		os.Remove(path)
 		return nil, fmt.Errorf("plugin %s was changed while it was started (%s); try again", b.name, b.path)
 	}
+	c.basis = b.basis
 	return c, nil
 }
 

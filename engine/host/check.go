@@ -46,6 +46,11 @@ func check(d *schema.Description, name string) error {
 	}
 	c := checker{name: name, seen: map[string]bool{}}
 	c.body("settings", d.Settings, schema.PluginMeta)
+	for _, v := range d.Environment {
+		if err := schema.CheckVariable(v.Name); err != nil {
+			c.failf("environment: %s", err)
+		}
+	}
 	for _, f := range d.Faults {
 		c.typ("fault", f.Type)
 		c.body(f.Type, f.Config, schema.FaultMeta)

@@ -4,26 +4,41 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline-go/faultline/sdk/wire"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
-// goPluginVariables are set by go-plugin for a plugin; inherited ones would be those
-// of a program that runs faultline as its own plugin.
-var goPluginVariables = []string{
-	"PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_CLIENT_CERT",
-	"PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_UNIX_SOCKET_GROUP", "PLUGIN_MULTIPLEX_GRPC", wire.CookieKey,
+// base are the variables that every plugin inherits: what programs need to find their
+// way about, and nothing that is anybody's secret. A name that ends in "*" stands for all
+// that begin so. FAULTLINE_STATE_DIR is a path that commands of a scenario need when they
+// call faultline.
+var base = []string{
+	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LC_*", "TZ",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "FAULTLINE_STATE_DIR",
 }
 
-// environment is what a plugin inherits: everything but go-plugin's variables and
-// faultline's own. A scenario refers to secrets and settings by the names of
-// environment variables (DOCKER_HOST, KUBECONFIG, any token), which the plugin
-// reads, so that a list of allowed names would always lack one. FAULTLINE_VAR_x are
-// the scenario's variables, sensitive ones among them, and are not a plugin's to
-// see. FAULTLINE_STATE_DIR stays: a command of a scenario may call faultline.
-func environment(all []string) []string {
+// environment is what a plugin inherits of all the variables: the base, and those of
+// these names. What may not be inherited is left out whoever names it.
+func environment(all, names []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(goPluginVariables, name) ||
-			strings.HasPrefix(name, "FAULTLINE_") && name != "FAULTLINE_STATE_DIR"
+		return !inBase(name) && (!slices.Contains(names, name) || schema.CheckVariable(name) != nil)
 	})
+}
+
+func inBase(name string) bool {
+	return slices.ContainsFunc(base, func(b string) bool {
+		prefix, many := strings.CutSuffix(b, "*")
+		return name == b || many && strings.HasPrefix(name, prefix)
+	})
+}
+
+// StartOption says how a plugin is started, beside what it is configured with.
+type StartOption func(*startOptions)
+
+type startOptions struct{ inherit []string }
+
+// Inherit lets the plugin inherit the variables of these names, beside the base. A
+// variable that is not set is none.
+func Inherit(names ...string) StartOption {
+	return func(o *startOptions) { o.inherit = append(o.inherit, names...) }
 }

@@ -52,10 +52,11 @@ func (h *Host) Find(name string) (string, error) {
 	if !localName.MatchString(name) {
 		return "", fmt.Errorf("plugin name %q: use lower-case letters and digits only", name)
 	}
-	for _, dir := range h.dirs() {
-		path := filepath.Join(dir, Prefix+name)
+	for _, path := range h.candidates(name) {
 		info, err := os.Stat(path)
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && path == h.opts.Installed[name]:
+			return "", fmt.Errorf("plugin %s: it should be %s, and there is no such file; run `faultline init`, or build it there if dev_overrides names the folder", name, path)
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
@@ -77,10 +78,29 @@ func (h *Host) Find(name string) (string, error) {
 	return "", e
 }
 
+// candidates lists where a plugin's binary may be, the first one first.
+func (h *Host) candidates(name string) []string {
+	var out []string
+	for _, dir := range absolute(h.opts.PluginDirs) {
+		out = append(out, filepath.Join(dir, Prefix+name))
+	}
+	if path := h.opts.Installed[name]; path != "" {
+		out = append(out, path)
+	}
+	for _, dir := range absolute(append([]string{h.opts.SelfDir}, h.opts.DataDirs...)) {
+		out = append(out, filepath.Join(dir, Prefix+name))
+	}
+	return out
+}
+
 // dirs lists the folders to look in, each once.
 func (h *Host) dirs() []string {
+	return absolute(slices.Concat(h.opts.PluginDirs, []string{h.opts.SelfDir}, h.opts.DataDirs))
+}
+
+func absolute(dirs []string) []string {
 	var out []string
-	for _, dir := range slices.Concat(h.opts.PluginDirs, []string{h.opts.SelfDir}, h.opts.DataDirs) {
+	for _, dir := range dirs {
 		if dir == "" {
 			continue
 		}
@@ -96,10 +116,13 @@ func (h *Host) dirs() []string {
 
 type foundFile struct{ name, path string }
 
-// found lists what is called like a plugin in any of the folders, by name; of
-// several with the same name the one that Find would look at.
+// found lists what is called like a plugin in any of the folders, and what is installed,
+// by name; of several with the same name one (whoever needs the path asks Find).
 func (h *Host) found() []foundFile {
 	var out []foundFile
+	for name, path := range h.opts.Installed {
+		out = append(out, foundFile{name, path})
+	}
 	for _, dir := range h.dirs() {
 		entries, _ := os.ReadDir(dir) // a folder that is not there has no plugins
 		for _, e := range entries {

@@ -41,6 +41,30 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// What is installed comes after -plugin-dir and before what lies beside faultline, which
+// does not take its place when it is gone.
+func TestFindInstalled(t *testing.T) {
+	named, self, store := installed(t, "docker"), installed(t, "docker", "lamp", "fan"), installed(t, "docker", "lamp")
+	h := New(Options{PluginDirs: []string{named}, SelfDir: self, Installed: map[string]string{
+		"docker": filepath.Join(store, Prefix+"docker"), "lamp": filepath.Join(store, Prefix+"lamp"), "fan": filepath.Join(store, Prefix+"fan"),
+	}})
+	for name, want := range map[string]string{"docker": named, "lamp": store} {
+		if path, err := h.Find(name); path != filepath.Join(want, Prefix+name) || err != nil {
+			t.Errorf("Find(%s) = %s, %v; want it in %s", name, path, err, want)
+		}
+	}
+	if path, err := h.Find("fan"); err == nil || !strings.Contains(err.Error(), "run `faultline init`") {
+		t.Errorf("Find(fan) = %s, %v", path, err)
+	}
+	var names []string
+	for _, f := range h.found() {
+		names = append(names, f.name)
+	}
+	if !slices.Equal(names, []string{"docker", "fan", "lamp"}) {
+		t.Errorf("found %v", names)
+	}
+}
+
 func TestFindSaysWhatIsWrongWithAFile(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, Prefix+"folder"), 0o700); err != nil {

@@ -12,15 +12,28 @@ import (
 	"cmp"
 	"os"
 	"time"
+
+	"github.com/faultline-go/faultline/engine/trust"
 )
 
 // Options say where plugins are and how they are run. The zero value finds none.
 type Options struct {
 	PluginDirs []string // as given with -plugin-dir; looked at first, in this order
-	SelfDir    string   // of the running faultline binary
-	DataDirs   []string // where a user installs plugins
-	CacheDir   string   // for descriptions and checksums; empty: none are kept
-	StateDir   string   // for the copies of the binaries that runs use; empty: none are made
+	// Installed are the paths of binaries, by the plugin's name, that were installed for
+	// the scenario or take the place of one: looked at next. One that is not there is an
+	// error, and no reason to take another.
+	Installed map[string]string
+	SelfDir   string   // of the running faultline binary
+	DataDirs  []string // where a user puts plugins
+	CacheDir  string   // for descriptions and checksums; empty: none are kept
+	StateDir  string   // for the copies of the binaries that runs use; empty: none are made
+
+	// Trust says on what ground a binary may start, or why it may not. It is asked before
+	// anything of the binary is executed or copied, with the checksum of the very
+	// descriptor that will be; and before a description is taken from the cache, so that
+	// having been described once vouches for nothing. It may be called by several
+	// goroutines, and for one binary often. nil: whatever is found may start.
+	Trust func(trust.Binary) (trust.Basis, error)
 
 	// Stderr takes what plugins print, line by line, printable and cut at 4 KiB. It is
 	// called by several goroutines, for one plugin by one at a time, and must return
@@ -34,6 +47,8 @@ type Options struct {
 	CloseTimeout time.Duration
 	// Environ is the environment of which plugins get theirs; nil: os.Environ.
 	Environ func() []string
+	// Inherit names variables that every plugin inherits, beside the usual ones: for tests.
+	Inherit []string
 }
 
 // Host runs plugins. Its methods may be called by several goroutines.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -54,6 +55,7 @@ func playing(t *testing.T, role string, change ...func(*Options)) *Host {
 	o := Options{
 		PluginDirs: []string{installed(t, "testfile")},
 		Environ:    func() []string { return append(os.Environ(), plays+"="+role) },
+		Inherit:    []string{plays, "GORACE"},
 	}
 	for _, c := range change {
 		c(&o)
@@ -336,18 +338,25 @@ func TestEnvironmentAndDescriptors(t *testing.T) {
 	t.Setenv("FAULTLINE_VAR_token", "secret")
 	t.Setenv("FAULTLINE_STATE_DIR", "/somewhere")
 	t.Setenv("PLUGIN_CLIENT_CERT", "inherited")
-	t.Setenv("HOST_TEST_TOKEN", "referred to")
+	t.Setenv("HOST_TEST_TOKEN", "named")
+	t.Setenv("HOST_TEST_SECRET", "not named")
+	t.Setenv("LC_TIME", "C")
 	secret := filepath.Join(t.TempDir(), "held")
 	f, err := os.Create(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	p := start(t, playing(t, "plugin"), wire.Configure{})
+	h := playing(t, "plugin")
+	p, err := h.Start(t.Context(), "testfile", wire.Configure{}, Inherit("HOST_TEST_TOKEN", "HOST_TEST_UNSET", "FAULTLINE_VAR_token", "PLUGIN_CLIENT_CERT"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
 	env := strings.Split(act(t, p, "testfile_environment"), "\n")
 	for kv, want := range map[string]bool{
 		"FAULTLINE_VAR_token=secret": false, "PLUGIN_CLIENT_CERT=inherited": false,
-		"FAULTLINE_STATE_DIR=/somewhere": true, "HOST_TEST_TOKEN=referred to": true, wire.CookieKey + "=" + wire.CookieValue: true,
+		"FAULTLINE_STATE_DIR=/somewhere": true, "HOST_TEST_TOKEN=named": true, "HOST_TEST_SECRET=not named": false, "LC_TIME=C": true, wire.CookieKey + "=" + wire.CookieValue: true,
 	} {
 		if slices.Contains(env, kv) != want {
 			t.Errorf("%s in the plugin's environment: %v, want %v", kv, !want, want)
@@ -371,7 +380,12 @@ func TestTheCopyOfARun(t *testing.T) {
 	p.Kill()
 
 	// Its original is gone; recovery starts the copy.
-	again := New(Options{Environ: h.opts.Environ})
+	again := New(Options{
+		Environ: h.opts.Environ, Inherit: h.opts.Inherit,
+		Trust: func(trust.Binary) (trust.Basis, error) {
+			return "", errors.New("nobody is asked what a run has started")
+		},
+	})
 	r, err := again.StartBinary(t.Context(), p.Path, p.SHA256, wire.Configure{Run: "r", RunDir: run})
 	if err != nil {
 		t.Fatal(err)

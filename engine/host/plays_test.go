@@ -149,6 +149,7 @@ func markFault(typ string, revert func(markUndo) error) sdk.FaultType {
 func testPlugin(version string) sdk.Plugin {
 	return sdk.Plugin{
 		Name: "testfile", Version: version, Doc: "A plugin for tests.",
+		Environment: []schema.EnvVar{{Name: "HOST_TEST_DECLARED", Doc: "For tests."}},
 		Faults: []sdk.FaultType{markFault("testfile_mark", func(u markUndo) error {
 			if err := os.Remove(u.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
@@ -202,7 +203,7 @@ func playEngine() {
 	w, err := store.Create("r1")
 	fail(err)
 	ctx := context.Background()
-	h := New(Options{PluginDirs: []string{dir}, StateDir: store.Dir(), Environ: func() []string { return []string{plays + "=plugin"} }})
+	h := New(Options{PluginDirs: []string{dir}, StateDir: store.Dir(), Environ: func() []string { return []string{plays + "=plugin"} }, Inherit: []string{plays}})
 	p, err := h.Start(ctx, "testfile", wire.Configure{Run: "r1", RunDir: w.Dir()})
 	fail(err)
 	fail(inject(ctx, p, "testfile_mark", mark))

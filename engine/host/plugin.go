@@ -9,6 +9,7 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -20,8 +21,10 @@ type Plugin struct {
 
 	Name        string
 	Version     string
-	SHA256      string // of the binary that runs
-	Path        string // of that binary: the copy in the state folder, for a run
+	SHA256      string      // of the binary that runs
+	Path        string      // of that binary: the copy in the state folder, for a run
+	Trust       trust.Basis // on what ground it was started
+	Environment []string    // names of the variables that it may inherit beside the base
 	Description *schema.Description
 
 	process  *process

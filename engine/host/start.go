@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
@@ -42,23 +44,39 @@ func (h *Host) describe(ctx context.Context, name, path string) (d *schema.Descr
 	if err := h.checksum(b); err != nil {
 		return nil, "", err
 	}
+	if err := h.allow(b); err != nil {
+		return nil, b.sum, err
+	}
+	d, err = h.descriptionOf(ctx, b)
+	return d, b.sum, err
+}
+
+// descriptionOf asks a binary that may start what it offers, unless the cache knows.
+func (h *Host) descriptionOf(ctx context.Context, b *binary) (*schema.Description, error) {
 	if d := h.cached(b.sum); d != nil {
-		return d, b.sum, check(d, name)
+		return d, check(d, b.name)
 	}
 	if err := b.hash(); err != nil {
-		return nil, "", err
+		return nil, err
+	}
+	if err := h.allow(b); err != nil {
+		return nil, err
 	}
 	p, err := h.launch(ctx, b)
 	if err != nil {
-		return nil, b.sum, err
+		return nil, err
 	}
-	return p.Description, b.sum, p.Close(ctx)
+	return p.Description, p.Close(ctx)
 }
 
 // Start starts a plugin and configures it. For a run (RunDir is set) it runs from a
 // copy under the binary's checksum in the state folder; Path and SHA256 say which.
+// A binary that may not start (Options.Trust) is not started, and not copied.
 // The caller closes the plugin, also after it has ended by itself.
-func (h *Host) Start(ctx context.Context, name string, q wire.Configure) (*Plugin, error) {
+//
+// It inherits the variables that options name. One of faultline's own plugins also gets
+// those that its description declares: what these mean is known, and checked.
+func (h *Host) Start(ctx context.Context, name string, q wire.Configure, options ...StartOption) (*Plugin, error) {
 	path, err := h.Find(name)
 	if err != nil {
 		return nil, err
@@ -75,14 +93,28 @@ func (h *Host) Start(ctx context.Context, name string, q wire.Configure) (*Plugi
 		defer b.close()
 	} else if err := b.hash(); err != nil {
 		return nil, err
+	} else if err := h.allow(b); err != nil {
+		return nil, err
 	}
-	return h.run(ctx, b, q)
+	if b.basis == trust.BuiltIn {
+		d, err := h.descriptionOf(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range d.Environment {
+			options = append(options, Inherit(v.Name))
+		}
+	}
+	return h.run(ctx, b, q, options)
 }
 
 // StartBinary starts the very binary that an earlier run used, by Plugin.Path and
 // Plugin.SHA256; with another content it is refused. The file's name says which
-// plugin it is.
-func (h *Host) StartBinary(ctx context.Context, path, sum string, q wire.Configure) (*Plugin, error) {
+// plugin it is. That the run was allowed to start it, and what is being undone with it,
+// outweighs what Options.Trust would say by now: it is not asked.
+//
+// Its variables are those that options name, for a run all of Plugin.Environment.
+func (h *Host) StartBinary(ctx context.Context, path, sum string, q wire.Configure, options ...StartOption) (*Plugin, error) {
 	name, ok := strings.CutPrefix(filepath.Base(path), Prefix)
 	if !ok || !localName.MatchString(name) {
 		return nil, fmt.Errorf("start plugin: %s is not called %sNAME", path, Prefix)
@@ -98,12 +130,18 @@ func (h *Host) StartBinary(ctx context.Context, path, sum string, q wire.Configu
 	if len(sum) != 2*sha256.Size || b.sum != sum {
 		return nil, fmt.Errorf("start plugin %s: %s is not the binary that the run used: its SHA-256 is %s, not %s", name, path, b.sum, sum)
 	}
-	return h.run(ctx, b, q)
+	b.basis = ofRun
+	return h.run(ctx, b, q, options)
 }
 
 // run launches and configures.
-func (h *Host) run(ctx context.Context, b *binary, q wire.Configure) (*Plugin, error) {
-	p, err := h.launch(ctx, b)
+func (h *Host) run(ctx context.Context, b *binary, q wire.Configure, options []StartOption) (*Plugin, error) {
+	var o startOptions
+	for _, set := range options {
+		set(&o)
+	}
+	slices.Sort(o.inherit)
+	p, err := h.launch(ctx, b, slices.Compact(o.inherit)...)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +167,12 @@ func (h *Host) run(ctx context.Context, b *binary, q wire.Configure) (*Plugin, e
 	return nil, fmt.Errorf("configure plugin %s: %w", b.name, err)
 }
 
-// launch starts the process and asks it what it is.
-func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
+// launch starts the process, which inherits the variables of these names, and asks it
+// what it is.
+func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugin, error) {
+	if b.basis == "" {
+		return nil, fmt.Errorf("start plugin %s: nobody has allowed %s to start", b.name, b.path)
+	}
 	sockets, err := socketFolder()
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %s: %w", b.name, err)
@@ -154,7 +196,7 @@ func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
 		SkipHostEnv:      true,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			proc.env = append(environment(h.opts.Environ()), cmd.Env...)
+			proc.env = append(environment(h.opts.Environ(), slices.Concat(h.opts.Inherit, inherit)), cmd.Env...)
 			return proc, nil
 		},
 		GRPCDialOptions: []grpc.DialOption{
@@ -165,7 +207,7 @@ func (h *Host) launch(ctx context.Context, b *binary) (*Plugin, error) {
 		},
 	})
 	p := &Plugin{
-		Name: b.name, SHA256: b.sum, Path: b.path,
+		Name: b.name, SHA256: b.sum, Path: b.path, Trust: b.basis, Environment: inherit,
 		process: proc, client: client, sockets: sockets, patience: h.opts.CloseTimeout, closed: make(chan struct{}),
 	}
 

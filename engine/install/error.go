@@ -28,3 +28,13 @@ func sentence(err error) string {
 	r, n := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(r)) + text[n:]
 }
+
+// MissingError says that a source does not have what is asked for.
+type MissingError struct{ Problem string }
+
+func (e *MissingError) Error() string { return e.Problem }
+
+// IncompatibleError says that a plugin and this faultline have no protocol in common.
+type IncompatibleError struct{ Problem string }
+
+func (e *IncompatibleError) Error() string { return e.Problem }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
+	"slices"
+	"strings"
 )
 
 // Platform is an operating system and a processor, by Go's names.
@@ -24,4 +26,17 @@ func ParsePlatform(text string) (Platform, error) {
 		return Platform{}, fmt.Errorf("%q is no platform: write OS_ARCH, such as linux_arm64", text)
 	}
 	return Platform{m[1], m[2]}, nil
+}
+
+// platformNames lists the platforms of a map, sorted; "none" where there are none.
+func platformNames[V any](m map[Platform]V) string {
+	var names []string
+	for p := range m {
+		names = append(names, p.String())
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }

@@ -81,13 +81,16 @@ type Engine struct {
 }
 
 // PluginUsed pins a plugin's binary. Settings are what the scenario's `plugin`
-// block said, kept because recovery configures the plugin with them again.
+// block said, and Environment names the variables that it inherits beside the usual
+// ones: both are kept because recovery starts the plugin with them again.
 type PluginUsed struct {
-	Name     string          `json:"name"`
-	Version  string          `json:"version"`
-	SHA256   string          `json:"sha256"`
-	Path     string          `json:"path"`
-	Settings json.RawMessage `json:"settings,omitempty"`
+	Name        string          `json:"name"`
+	Version     string          `json:"version"`
+	SHA256      string          `json:"sha256"`
+	Path        string          `json:"path"`
+	Trust       string          `json:"trust,omitempty"` // builtin, locked, override or insecure; empty: an older journal
+	Environment []string        `json:"environment,omitempty"`
+	Settings    json.RawMessage `json:"settings,omitempty"`
 }
 
 // Expect says what an experiment's hypothesis claims.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/trust"
 )
 
 // Folder follows the events of a run. It is usable while the run goes on: Add
@@ -291,7 +292,7 @@ func (f *Folder) run() Run {
 	if s := f.started; s != nil {
 		r.ID, r.Scenario, r.Seed, r.PlanHash, r.Engine = s.Run, s.Scenario, s.Seed, s.PlanHash, s.Engine
 		for _, p := range s.Plugins {
-			r.Plugins = append(r.Plugins, Plugin{Name: p.Name, Version: p.Version, SHA256: p.SHA256})
+			r.Plugins = append(r.Plugins, Plugin{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Trust: trust.Basis(p.Trust)})
 		}
 		for _, g := range s.Guards {
 			r.Guards = append(r.Guards, Guard{Name: g.Name, Probe: g.Probe, Good: g.Good, For: g.For.Seconds(), NoDataAfter: g.NoDataAfter.Seconds()})
@@ -334,6 +335,13 @@ func (f *Folder) allWarnings() []Warning {
 	ws := append([]Warning(nil), f.warnings...)
 	add := func(experiment, format string, args ...any) {
 		ws = append(ws, Warning{Experiment: experiment, Text: fmt.Sprintf(format, args...)})
+	}
+	if f.started != nil {
+		for _, p := range f.started.Plugins {
+			if note := trust.Basis(p.Trust).Note(p.Name); note != "" {
+				add("", "%s", note)
+			}
+		}
 	}
 	for _, b := range f.scans.before {
 		add("", "before the run, %s had something left over: %s", b.Target, b.Detail)

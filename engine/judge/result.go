@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
+	"github.com/faultline-go/faultline/engine/trust"
 )
 
 // Format names Result's JSON form and its version, which rises when a field changes its
@@ -52,6 +53,8 @@ type Plugin struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	SHA256  string `json:"sha256"`
+	// Trust is on what ground it was started; empty: an older journal does not say.
+	Trust trust.Basis `json:"trust,omitempty"`
 }
 
 // Guard is a condition that would have stopped the run.

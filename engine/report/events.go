@@ -42,6 +42,7 @@ type (
 		Name    string `json:"name"`
 		Version string `json:"version"`
 		SHA256  string `json:"sha256"`
+		Trust   string `json:"trust,omitempty"`
 	}
 	publicIntent struct {
 		*journal.FaultIntent
@@ -58,7 +59,7 @@ func public(d journal.Data) any {
 	case *journal.RunStarted:
 		p := publicRun{RunStarted: d, Plugins: []publicPlugin{}}
 		for _, x := range d.Plugins {
-			p.Plugins = append(p.Plugins, publicPlugin{x.Name, x.Version, x.SHA256})
+			p.Plugins = append(p.Plugins, publicPlugin{x.Name, x.Version, x.SHA256, x.Trust})
 		}
 		return p
 	case *journal.FaultIntent:

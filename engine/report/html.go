@@ -42,6 +42,7 @@ func HTML(w io.Writer, r *judge.Result, before *Before) error {
 		Data: template.JS(data), Step: step, StepText: length(float64(step)), Guards: guardTable(r), Done: doneFacts(r), Plugins: pluginTable(r), Planned: plannedTable(r),
 		Probes: probeTable(r), Sources: sourcesOf(r),
 	}
+	p.Reasons = unchecked(r)
 	for _, reason := range r.Reasons {
 		if reason.Verdict != judge.Residue {
 			p.Reasons = append(p.Reasons, capital(reason.Text)+".")

@@ -233,9 +233,9 @@ func probeTable(r *judge.Result) table {
 const maxPageErrors = 12 // kinds of errors of a probe
 
 func pluginTable(r *judge.Result) table {
-	t := table{Caption: "Plugins", Head: []string{"Plugin", "Version", "SHA-256 of its binary"}}
+	t := table{Caption: "Plugins", Head: []string{"Plugin", "Version", "SHA-256 of its binary", "Checked against"}}
 	for _, p := range r.Run.Plugins {
-		t.add(cell{Text: p.Name}, cell{Text: p.Version}, cell{Text: p.SHA256, Code: true})
+		t.add(cell{Text: p.Name}, cell{Text: p.Version}, cell{Text: p.SHA256, Code: true}, cell{Text: checkedAgainst(p.Trust)})
 	}
 	return t
 }

@@ -42,6 +42,9 @@ func Terminal(w io.Writer, r *judge.Result, o Options) error {
 	p := &page{o: o}
 	p.lead(r.Verdict, Headline(r))
 	p.text("", runLine(r))
+	for _, text := range unchecked(r) {
+		p.text("", "! "+text)
+	}
 	for _, reason := range r.Reasons {
 		if reason.Verdict == judge.Residue {
 			continue // it has a section of its own

@@ -220,6 +220,7 @@ func (l *loader) listPlugins() {
 		if p.block != nil {
 			body, at, out.Pos = p.block.Body, header(p.block), place(p.block.TypeRange)
 			out.Constraint, out.Source = p.need.Constraint, p.need.Source
+			out.Environment = l.args(p.block, what, l.root).variables("environment")
 		}
 		if p.description == nil {
 			continue

@@ -64,8 +64,10 @@ type Plugin struct {
 	Name       string
 	Source     address.Address // zero: the scenario does not say where it is from
 	Constraint string          // "~> 0.1"; empty: any
-	Settings   Config
-	Pos        string // "file:line", empty when the scenario has no such block
+	// Environment names the variables that it inherits, beside the usual ones.
+	Environment []string
+	Settings    Config
+	Pos         string // "file:line", empty when the scenario has no such block
 }
 
 // Config is an evaluated body. Full goes to the plugin; Redacted, in which every

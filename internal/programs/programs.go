@@ -4,6 +4,7 @@ package programs
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/faultline-go/faultline/engine/trust"
 )
 
 // BuiltEnv names the environment variable with the folder of programs that were built
@@ -33,7 +36,32 @@ func Put(dir string, names ...string) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-trimpath", "-o", dir + string(filepath.Separator)}
+	// As the Makefile does: plugins first, then faultline with their checksums.
+	plugins, others := map[string]string{}, []string{}
+	for _, name := range names {
+		plugin, ok := strings.CutPrefix(name, pluginPrefix)
+		if !ok {
+			others = append(others, name)
+			continue
+		}
+		if err := build(root, dir, []string{name}, "-buildvcs=false"); err != nil {
+			return err
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		plugins[plugin] = fmt.Sprintf("%x", sha256.Sum256(raw))
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return build(root, dir, others, "-ldflags=-X main.builtinPlugins="+trust.FormatSums(plugins))
+}
+
+// build builds programs into a folder.
+func build(root, dir string, names []string, flag string) error {
+	args := []string{"build", "-trimpath", flag, "-o", dir + string(filepath.Separator)}
 	for _, name := range names {
 		args = append(args, "./"+source(name))
 	}
@@ -53,9 +81,11 @@ func Put(dir string, names ...string) error {
 	return nil
 }
 
+const pluginPrefix = "faultline-plugin-"
+
 // source is the folder of a program in the module.
 func source(name string) string {
-	if plugin, ok := strings.CutPrefix(name, "faultline-plugin-"); ok {
+	if plugin, ok := strings.CutPrefix(name, pluginPrefix); ok {
 		return "plugins/" + plugin
 	}
 	if name == "shop" {

@@ -12,6 +12,7 @@
 package main
 
 import (
+	"github.com/faultline-go/faultline/plugins/internal/dockerhost"
 	"github.com/faultline-go/faultline/plugins/internal/pressure"
 	"github.com/faultline-go/faultline/sdk"
 )
@@ -24,11 +25,12 @@ func main() {
 // plugin is everything this plugin offers, working on the given engines.
 func plugin(e *engines) sdk.Plugin {
 	return sdk.Plugin{
-		Name:     "docker",
-		Version:  "0.1.0",
-		Doc:      "Kills, stops, pauses, restarts, disconnects, limits and stresses Docker containers.",
-		Settings: sdk.SettingsOf(e.configure),
-		Targets:  []sdk.TargetType{containers(e), services(e), networks(e)},
+		Name:        "docker",
+		Version:     "0.1.0",
+		Doc:         "Kills, stops, pauses, restarts, disconnects, limits and stresses Docker containers.",
+		Settings:    sdk.SettingsOf(e.configure),
+		Environment: dockerhost.Environment,
+		Targets:     []sdk.TargetType{containers(e), services(e), networks(e)},
 		Faults: []sdk.FaultType{
 			eachOf(e, kill(e)),
 			eachOf(e, stop(e)),

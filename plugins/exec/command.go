@@ -7,13 +7,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // commandConfig is what probe and action have in common.
 type commandConfig struct {
 	Command      []string `hcl:"command" doc:"The program and its arguments, a word each; no shell is involved."`
 	Directory    string   `hcl:"directory,optional" doc:"Where it runs; an absolute path. Default: where faultline runs."`
-	Environment  []string `hcl:"environment,optional" doc:"Names of variables that it gets from faultline's environment, beside PATH, HOME, LANG and TZ."`
+	Environment  []string `hcl:"environment,optional" doc:"Names of variables that it gets from faultline's environment, beside PATH, HOME, LANG and TZ. The plugin block names them, too, because only what stands there is inherited."`
 	ExpectStatus int      `hcl:"expect_status" default:"0" min:"0" max:"255" doc:"The exit status that is right."`
 }
 
@@ -72,9 +74,9 @@ func (c commandConfig) resolve() (*command, error) {
 		}
 	}
 	for _, name := range c.Environment {
-		value, ok := os.LookupEnv(name)
-		if !ok {
-			return nil, fmt.Errorf("environment variable %s is not set where faultline runs", name)
+		value, err := sdk.Env("exec", name)
+		if err != nil {
+			return nil, err
 		}
 		out.env = append(out.env, name+"="+value)
 	}

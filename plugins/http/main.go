@@ -4,7 +4,10 @@
 // possibly a thousand times a second, and therefore prepares everything beforehand.
 package main
 
-import "github.com/faultline-go/faultline/sdk"
+import (
+	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
+)
 
 const version = "0.1.0"
 
@@ -16,5 +19,13 @@ func plugin() sdk.Plugin {
 		Version: version,
 		Doc:     "Sends HTTP requests and looks at the answers.",
 		Probes:  []sdk.ProbeType{httpProbe},
+		Environment: []schema.EnvVar{
+			{Name: "HTTP_PROXY", Doc: "Proxy for http://, with proxy_from_environment."},
+			{Name: "HTTPS_PROXY", Doc: "Proxy for https://, with proxy_from_environment."},
+			{Name: "NO_PROXY", Doc: "Hosts that no proxy leads to, with proxy_from_environment."},
+			{Name: "http_proxy", Doc: "As HTTP_PROXY."},
+			{Name: "https_proxy", Doc: "As HTTPS_PROXY."},
+			{Name: "no_proxy", Doc: "As NO_PROXY."},
+		},
 	}
 }

@@ -14,6 +14,7 @@
 package main
 
 import (
+	"github.com/faultline-go/faultline/plugins/internal/dockerhost"
 	"github.com/faultline-go/faultline/plugins/net/hold"
 	"github.com/faultline-go/faultline/sdk"
 )
@@ -25,12 +26,13 @@ func main() {
 
 func plugin() sdk.Plugin {
 	return sdk.Plugin{
-		Name:     "net",
-		Version:  "0.1.0",
-		Doc:      "Delays, loses, damages, slows and cuts the network of containers, processes and interfaces.",
-		Settings: sdk.SettingsOf(via.configure),
-		Targets:  []sdk.TargetType{interfaces},
-		Scan:     strays,
+		Name:        "net",
+		Version:     "0.1.0",
+		Doc:         "Delays, loses, damages, slows and cuts the network of containers, processes and interfaces.",
+		Settings:    sdk.SettingsOf(via.configure),
+		Environment: dockerhost.Environment,
+		Targets:     []sdk.TargetType{interfaces},
+		Scan:        strays,
 		Faults: []sdk.FaultType{
 			partition(),
 			blackholePort(),

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // restartConfig is the restart block.
@@ -20,7 +22,7 @@ type restartConfig struct {
 	Supervisor  bool     `hcl:"supervisor,optional" doc:"A supervisor starts it again by itself; the revert only waits for it."`
 	Directory   string   `hcl:"directory,optional" doc:"Where the command runs; an absolute path. Default: where the killed process ran."`
 	Output      string   `hcl:"output,optional" doc:"File that its output is appended to; an absolute path. Default: the output is dropped."`
-	Environment []string `hcl:"environment,optional" doc:"Names of variables that it gets from faultline's environment, beside PATH, HOME, USER and LOGNAME. Their values are looked up when it is started, and written down nowhere."`
+	Environment []string `hcl:"environment,optional" doc:"Names of variables that it gets from faultline's environment, beside PATH, HOME, USER and LOGNAME. The plugin block names them, too, because only what stands there is inherited. Their values are looked up when it is started, and written down nowhere."`
 	User        string   `hcl:"user,optional" doc:"User that the command runs as, by name or number. Default: the user of the killed process."`
 }
 
@@ -152,9 +154,9 @@ func (r *restart) environment(mark string) ([]string, error) {
 		out = append(out, "HOME="+u.HomeDir, "USER="+u.Username, "LOGNAME="+u.Username)
 	}
 	for _, name := range r.Environment {
-		value, ok := os.LookupEnv(name)
-		if !ok {
-			return nil, fmt.Errorf("restart: environment variable %s is not set where faultline runs", name)
+		value, err := sdk.Env("process", name)
+		if err != nil {
+			return nil, fmt.Errorf("restart: %w", err)
 		}
 		out = append(out, name+"="+value)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // transport adds to every request what the probe's block says.
@@ -31,9 +33,12 @@ func (c config) transport() (*transport, error) {
 		t.headers.Set(name, value)
 	}
 	if c.TokenEnv != "" {
-		token, ok := os.LookupEnv(c.TokenEnv)
-		if !ok || token == "" {
-			return nil, fmt.Errorf("token_env: environment variable %s is not set where faultline runs", c.TokenEnv)
+		token, err := sdk.Env("prometheus", c.TokenEnv)
+		if err != nil {
+			return nil, fmt.Errorf("token_env: %w", err)
+		}
+		if token == "" {
+			return nil, fmt.Errorf("token_env: environment variable %s is empty where faultline runs", c.TokenEnv)
 		}
 		t.headers.Set("Authorization", "Bearer "+token)
 	}

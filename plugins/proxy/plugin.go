@@ -2,16 +2,20 @@
 
 package main
 
-import "github.com/faultline-go/faultline/sdk"
+import (
+	"github.com/faultline-go/faultline/plugins/internal/dockerhost"
+	"github.com/faultline-go/faultline/sdk"
+)
 
 // plugin is everything this plugin offers, working on the given proxies.
 func plugin(p *proxies) sdk.Plugin {
 	return sdk.Plugin{
-		Name:     "proxy",
-		Version:  "0.1.0",
-		Doc:      "Delays, throttles, cuts and refuses connections, and HTTP requests on them, in a proxy of its own.",
-		Settings: sdk.SettingsOf(p.configure),
-		Targets:  []sdk.TargetType{listeners(p)},
+		Name:        "proxy",
+		Version:     "0.1.0",
+		Doc:         "Delays, throttles, cuts and refuses connections, and HTTP requests on them, in a proxy of its own.",
+		Settings:    sdk.SettingsOf(p.configure),
+		Environment: dockerhost.Environment,
+		Targets:     []sdk.TargetType{listeners(p)},
 		Faults: []sdk.FaultType{
 			fault[delayConfig](p, "proxy_delay",
 				"Holds data back for a time. What was sent first arrives first. At most 16 MiB a direction and connection are held; the sender of more has to wait."),

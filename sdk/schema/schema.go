@@ -23,6 +23,11 @@ type Description struct {
 	Probes   []Probe  `json:"probes,omitempty"`  //
 	Actions  []Action `json:"actions,omitempty"` //
 	Targets  []Target `json:"targets,omitempty"` //
+
+	// Environment are the variables that the plugin reads by itself, whatever a scenario
+	// says. A plugin inherits them where the scenario's `plugin` block names them;
+	// faultline's own plugins always do.
+	Environment []EnvVar `json:"environment,omitempty"`
 }
 
 // Hold says who ends a fault when engine, plugin and guardian are all dead.
@@ -128,7 +133,7 @@ var (
 	FaultMeta  = []string{"target", "start", "after", "ends_after", "duration", "lease", "for_each", "on_empty", "irreversible"}
 	ProbeMeta  = []string{"rate", "interval", "timeout", "for_each"}
 	ActionMeta = []string{"start", "after", "timeout", "for_each"}
-	PluginMeta = []string{"source", "version"}
+	PluginMeta = []string{"source", "version", "environment"}
 	// SampleCore are the fields that every sample has.
 	SampleCore = []Attribute{
 		{Name: "ok", Type: "bool", Doc: "the probe got the answer it wants"},

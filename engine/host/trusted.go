@@ -1,0 +1,30 @@
+package host
+
+import (
+	"errors"
+
+	"github.com/faultline-go/faultline/engine/trust"
+)
+
+// allow asks whether a binary, whose checksum is known, may start. It is asked again
+// where the checksum was looked up and is then taken from the content.
+func (h *Host) allow(b *binary) error {
+	b.basis = ""
+	if h.opts.Trust == nil {
+		b.basis = trust.Insecure
+		return nil
+	}
+	basis, err := h.opts.Trust(trust.Binary{Name: b.name, Path: b.path, Sum: b.sum})
+	if err == nil && basis == "" {
+		err = errors.New("plugin " + b.name + " may not start") // whoever forgets to say why does not say yes
+	}
+	if err != nil {
+		return err
+	}
+	b.basis = basis
+	return nil
+}
+
+// ofRun is the ground on which the kept copy of a run's binary starts again: the run was
+// allowed to start it, and its journal has the checksum.
+const ofRun trust.Basis = "run"
