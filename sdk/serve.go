@@ -12,8 +12,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/hashicorp/go-hclog"
-	goplugin "github.com/hashicorp/go-plugin"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -41,16 +39,12 @@ func Serve(p Plugin) {
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.NewFile(2, "stderr"), nil)))
 	go s.endWithEngine()
-	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig: goplugin.HandshakeConfig{
-			ProtocolVersion: wire.Protocol, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
-		},
-		Plugins: goplugin.PluginSet{wire.ServiceName: &service{impl: s}},
-		Logger:  hclog.NewNullLogger(),
-		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.Creds(sameUser{}))...)
-		},
-	})
+	handshake := os.Stdout
+	os.Stdout = os.NewFile(1, "standard output") // which the engine reads with standard error
+	if err := serveEngine(s, handshake, os.Getenv, grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.Creds(sameUser{})); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	// The engine has asked for the end; it has reverted before it did, so that this
 	// finds something to do only when the engine could not.
 	_ = s.Close(context.Background())
@@ -107,21 +101,6 @@ func (s *server) endWithEngine() {
 	}
 	_ = s.Close(context.Background())
 	os.Exit(0)
-}
-
-// service hands a server to go-plugin.
-type service struct {
-	goplugin.NetRPCUnsupportedPlugin
-	impl wire.Server
-}
-
-func (s *service) GRPCServer(_ *goplugin.GRPCBroker, g *grpc.Server) error {
-	wire.Register(g, s.impl)
-	return nil
-}
-
-func (s *service) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
-	return nil, errors.New("a plugin is no client")
 }
 
 // sameUser lets in only connections from processes of the plugin's own user, or of

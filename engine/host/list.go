@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"runtime"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,8 +19,9 @@ type Listed struct {
 	Err         error
 }
 
-// describers is how many plugins List starts at once.
-const describers = 4
+// describers is how many plugins List starts at once: mostly they are hashed and link
+// themselves, which needs processors.
+var describers = max(4, runtime.GOMAXPROCS(0))
 
 // List describes every plugin that Find would find, by name.
 func (h *Host) List(ctx context.Context) []Listed {
