@@ -159,10 +159,10 @@ func initOutcome(d install.Outcome) initPlugin {
 // were compared, and asks what it is.
 func (g *global) self(ctx context.Context, name, path string) (install.Self, error) {
 	h := host.New(host.Options{
-		Installed: map[string]string{name: path}, CacheDir: g.cacheDir(), Inherit: inherited,
+		CacheDir: g.cacheDir(), Inherit: inherited,
 		Trust: func(trust.Binary) (trust.Basis, error) { return trust.Locked, nil },
 	})
-	d, err := h.Describe(ctx, name)
+	d, _, err := h.DescribeFile(ctx, name, path)
 	if err != nil {
 		return install.Self{}, err
 	}

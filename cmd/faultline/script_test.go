@@ -33,6 +33,9 @@ var update = flag.Bool("update", false, "write what the scripts' golden files sh
 const dummyBinary = "faultline-plugin-dummy"
 
 func TestMain(m *testing.M) {
+	if playsLamp() {
+		return
+	}
 	testscript.Main(suite{m}, map[string]func(){
 		"faultline": func() {
 			builtinPlugins, inherited = os.Getenv(builtinEnv), []string{"GORACE"}
@@ -109,6 +112,8 @@ func TestScripts(t *testing.T) {
 			"await":  awaitCommand,
 			"signal": signalCommand,
 			"real":   realCommand,
+			"lamp":   lampCommand,
+			"serve":  serveCommand,
 		},
 	})
 }
