@@ -19,8 +19,8 @@ type Listed struct {
 	Err         error
 }
 
-// describers is how many plugins List starts at once: mostly they are hashed and link
-// themselves, which needs processors.
+// describers is how many plugins List starts at once. Hashing a binary, and its start,
+// take a processor each.
 var describers = max(4, runtime.GOMAXPROCS(0))
 
 // List describes every plugin that Find would find, by name.
