@@ -45,10 +45,10 @@ func (b *benches) plugins() (dir string, names []string, err error) {
 	return dir, names, nil
 }
 
-// build builds one of the bench's own programs, with the flags that `make build` has.
+// build builds one of the bench's own programs, as `make build` does its own.
 func (b *benches) build(program string) (string, error) {
 	path := filepath.Join(b.dir, program)
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "./contrib/bench/"+program)
+	cmd := exec.Command("go", "build", "-trimpath", "-tags=grpcnotrace", "-ldflags=-s", "-o", path, "./contrib/bench/"+program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
