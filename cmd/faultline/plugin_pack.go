@@ -87,7 +87,8 @@ func binaries(args []string) (out []publish.Binary, err error) {
 	return out, nil
 }
 
-// askItself runs the binary that runs here: is it the plugin, and which version?
+// askItself runs the binary that runs here: is it the plugin, and which version? Nothing
+// has to vouch for it: whoever packs it has named it, and is about to vouch for it.
 func askItself(ctx context.Context, r *publish.Release) error {
 	for i := range r.Binaries {
 		b := &r.Binaries[i]

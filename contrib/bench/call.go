@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -89,6 +90,10 @@ func (b *benches) echo() (call func(context.Context) error, stop func(), err err
 	socket := filepath.Join(b.dir, "echo")
 	cmd := exec.Command(self, "-echo", socket)
 	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe() // whose end ends it, also when this program is killed
+	if err != nil {
+		return nil, nil, err
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, nil, err
@@ -97,7 +102,7 @@ func (b *benches) echo() (call func(context.Context) error, stop func(), err err
 		return nil, nil, err
 	}
 	end := func() {
-		cmd.Process.Kill()
+		in.Close()
 		cmd.Wait()
 	}
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
@@ -124,6 +129,10 @@ func serveEcho(socket string) error {
 	}
 	s := grpc.NewServer()
 	grpc_health_v1.RegisterHealthServer(s, health.NewServer())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		s.Stop()
+	}()
 	fmt.Println("ready")
 	return s.Serve(l)
 }
