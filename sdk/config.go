@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,12 +23,20 @@ func bodyOf[C any]() (schema.Body, error) {
 	return b, nil
 }
 
-var durationType = reflect.TypeFor[time.Duration]()
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	sizeType     = reflect.TypeFor[Size]()
+	rateType     = reflect.TypeFor[Rate]()
+	amountType   = reflect.TypeFor[Amount]()
+)
 
 func bodyOfType(t reflect.Type) (schema.Body, error) {
 	var b schema.Body
 	if t.Kind() != reflect.Struct {
 		return b, fmt.Errorf("is a %s, not a struct", t.Kind())
+	}
+	if err := noneLost(t); err != nil {
+		return b, err
 	}
 	for f := range fields(t) {
 		name, kind := nameOf(f)
@@ -53,6 +60,13 @@ func bodyOfType(t reflect.Type) (schema.Body, error) {
 		}
 		b.Attributes = append(b.Attributes, a)
 	}
+	var err error
+	if b.Rules, err = rulesOf(t, &b); err != nil {
+		return b, err
+	}
+	if why := b.Wrong(); why != "" {
+		return b, errors.New(why)
+	}
 	return b, nil
 }
 
@@ -67,27 +81,6 @@ func fields(t reflect.Type) func(yield func(reflect.StructField) bool) {
 	}
 }
 
-var argumentName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-
-// usable checks what would otherwise go wrong only when a configuration is decoded.
-func usable(t reflect.Type, f reflect.StructField, name, kind string) error {
-	if !argumentName.MatchString(name) {
-		return fmt.Errorf("%q is no name for an argument: use lower-case letters, digits and underscores", name)
-	}
-	if kind != "" && kind != "optional" && kind != "block" {
-		return fmt.Errorf("unknown word %q in its hcl tag", kind)
-	}
-	if !f.IsExported() {
-		return errors.New("is not exported")
-	}
-	for i := 1; i < len(f.Index); i++ {
-		if outer := t.FieldByIndex(f.Index[:i]); outer.Type.Kind() == reflect.Pointer {
-			return fmt.Errorf("is embedded by the pointer %s; embed the struct itself", outer.Name)
-		}
-	}
-	return nil
-}
-
 func nameOf(f reflect.StructField) (name, kind string) {
 	name, kind, _ = strings.Cut(f.Tag.Get("hcl"), ",")
 	return name, kind
@@ -99,10 +92,29 @@ func blockOf(name string, f reflect.StructField) (schema.Block, error) {
 	switch t.Kind() {
 	case reflect.Slice:
 		t = t.Elem()
+	case reflect.Map:
+		if t.Key().Kind() != reflect.String {
+			return block, fmt.Errorf("block %s: a map of blocks has their labels as keys, which are strings", name)
+		}
+		t, block.Label = t.Elem(), "NAME"
 	case reflect.Pointer:
 		t, block.Max = t.Elem(), 1
 	default:
 		block.Min, block.Max = 1, 1
+	}
+	for _, of := range []struct {
+		tag string
+		to  *int
+	}{{"min_items", &block.Min}, {"max_items", &block.Max}} {
+		text, ok := f.Tag.Lookup(of.tag)
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || block.Max == 1 || of.tag == "max_items" && (n < 2 || n < block.Min) {
+			return block, fmt.Errorf("block %s: %s %q: use a whole number for a slice or a map, and at least 2 for max_items, which is not below min_items", name, of.tag, text)
+		}
+		*of.to = n
 	}
 	var err error
 	block.Body, err = bodyOfType(t)
@@ -113,57 +125,94 @@ func blockOf(name string, f reflect.StructField) (schema.Block, error) {
 }
 
 func attributeOf(name, kind string, f reflect.StructField) (schema.Attribute, error) {
+	tag := f.Tag
 	a := schema.Attribute{
-		Name:      name,
-		Doc:       f.Tag.Get("doc"),
-		Required:  kind != "optional",
-		Sensitive: f.Tag.Get("sensitive") == "true",
+		Name: name, Doc: tag.Get("doc"), Required: kind != "optional", Sensitive: tag.Get("sensitive") == "true",
+		Unit: tag.Get("unit"), Pattern: tag.Get("pattern"), Deprecated: tag.Get("deprecated"),
 	}
 	var ok bool
 	if a.Type, ok = typeName(pointed(f.Type)); !ok {
 		return a, fmt.Errorf("type %s cannot be an argument", f.Type)
 	}
-	if e := f.Tag.Get("enum"); e != "" {
-		if a.Type != "string" {
+	collection, scalar, _ := schema.Elements(a.Type)
+	a.Whole = whole(f.Type)
+	if e := tag.Get("enum"); e != "" {
+		if scalar != "string" {
 			return a, fmt.Errorf("enum is for strings, not for a %s", a.Type)
 		}
 		a.Enum = strings.Split(e, "|")
-	}
-	if text, has := f.Tag.Lookup("default"); has {
-		a.Required = false
-		v, err := parseDefault(a.Type, text)
-		if err != nil {
-			return a, fmt.Errorf("default %q: %w", text, err)
+		for i, v := range a.Enum {
+			if v == "" || slices.Contains(a.Enum[:i], v) {
+				return a, fmt.Errorf("enum %q has an empty value, or one twice", e)
+			}
 		}
-		a.Default = v
 	}
 	for _, bound := range []struct {
 		tag string
 		to  **float64
 	}{{"min", &a.Min}, {"max", &a.Max}} {
-		text := f.Tag.Get(bound.tag)
+		text := tag.Get(bound.tag)
 		if text == "" {
 			continue
 		}
-		v, err := parseBound(a.Type, text)
+		v, err := parseBound(scalar, text)
 		if err != nil {
 			return a, fmt.Errorf("%s %q: %w", bound.tag, text, err)
 		}
 		*bound.to = &v
 	}
+	for _, of := range []struct {
+		tag string
+		to  *int
+	}{{"min_items", &a.MinItems}, {"max_items", &a.MaxItems}} {
+		text := tag.Get(of.tag)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || collection == "" {
+			return a, fmt.Errorf("%s %q: use a whole number above 0, for a list, a map or blocks", of.tag, text)
+		}
+		*of.to = n
+	}
+	var err error
+	if a.Default, err = valueOf(a, f, "default"); err != nil {
+		return a, err
+	}
 	if a.Default != nil {
-		raw, err := json.Marshal(a.Default)
-		if err == nil {
-			v := reflect.New(pointed(f.Type)).Elem()
-			if err = decodeValue(v, raw); err == nil {
-				err = allowed(a, v)
-			}
-		}
-		if err != nil {
-			return a, fmt.Errorf("default: %w", err)
-		}
+		a.Required = false
+	}
+	if a.Example, err = valueOf(a, f, "example"); err != nil {
+		return a, err
+	}
+	if a.Deprecated != "" && a.Required {
+		return a, errors.New("is required and deprecated: make it optional")
 	}
 	return a, nil
+}
+
+// valueOf reads a tag that holds a value of the argument, which has to be one that a
+// scenario may give.
+func valueOf(a schema.Attribute, f reflect.StructField, tag string) (any, error) {
+	text, has := f.Tag.Lookup(tag)
+	if !has {
+		return nil, nil
+	}
+	value, err := parseValue(a.Type, text)
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: %w", tag, text, err)
+	}
+	raw, err := json.Marshal(value)
+	if err == nil {
+		v := reflect.New(pointed(f.Type)).Elem()
+		if err = decodeValue(v, raw); err == nil {
+			err = allowed(&a, v)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", tag, err)
+	}
+	return value, nil
 }
 
 // pointed is the type of an argument, which may be behind a pointer to tell an
@@ -175,61 +224,55 @@ func pointed(t reflect.Type) reflect.Type {
 	return t
 }
 
-// allowed checks a value against what the tags say of it.
-func allowed(a schema.Attribute, v reflect.Value) error {
-	if len(a.Enum) > 0 && !slices.Contains(a.Enum, v.String()) {
-		return fmt.Errorf("%q is none of %s", v.String(), strings.Join(a.Enum, ", "))
+// whole says whether a type holds whole numbers only.
+func whole(t reflect.Type) bool {
+	t = pointed(t)
+	if t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t = t.Elem()
 	}
-	if a.Min == nil && a.Max == nil {
-		return nil
-	}
-	var x float64
-	show := fmt.Sprint
-	switch {
-	case v.Type() == durationType:
-		x = time.Duration(v.Int()).Seconds()
-		show = func(v ...any) string { return time.Duration(v[0].(float64) * float64(time.Second)).String() }
-	case v.CanInt():
-		x = float64(v.Int())
-	default:
-		x = v.Float()
-	}
-	if a.Min != nil && x < *a.Min {
-		return fmt.Errorf("%s is below the minimum, %s", show(x), show(*a.Min))
-	}
-	if a.Max != nil && x > *a.Max {
-		return fmt.Errorf("%s is above the maximum, %s", show(x), show(*a.Max))
-	}
-	return nil
+	return t != durationType && t != sizeType && (t.Kind() == reflect.Int || t.Kind() == reflect.Int64)
 }
 
 func typeName(t reflect.Type) (string, bool) {
+	if of, ok := scalarName(t); ok {
+		return of, true
+	}
+	switch {
+	case t.Kind() == reflect.Slice:
+		of, ok := scalarName(t.Elem())
+		return "list(" + of + ")", ok
+	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
+		of, ok := scalarName(t.Elem())
+		return "map(" + of + ")", ok
+	}
+	return "", false
+}
+
+func scalarName(t reflect.Type) (string, bool) {
 	switch {
 	case t == durationType:
 		return "duration", true
+	case t == sizeType:
+		return "size", true
+	case t == rateType:
+		return "rate", true
+	case t == amountType:
+		return "amount", true
 	case t.Kind() == reflect.String:
 		return "string", true
 	case t.Kind() == reflect.Bool:
 		return "bool", true
 	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64, t.Kind() == reflect.Float64:
 		return "number", true
-	case t.Kind() == reflect.Slice:
-		if of, ok := typeName(t.Elem()); ok && (of == "string" || of == "number") {
-			return "list(" + of + ")", true
-		}
-	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String && t.Elem().Kind() == reflect.String:
-		return "map(string)", true
 	}
 	return "", false
 }
 
-func parseDefault(typ, text string) (any, error) {
+// parseValue reads a value as a tag has it: plain, or a list or map in JSON.
+func parseValue(typ, text string) (any, error) {
 	switch typ {
-	case "string":
+	case "string", "duration", "size", "rate", "amount":
 		return text, nil
-	case "duration":
-		_, err := time.ParseDuration(text)
-		return text, err
 	case "bool":
 		return strconv.ParseBool(text)
 	case "number":
@@ -241,14 +284,19 @@ func parseDefault(typ, text string) (any, error) {
 	}
 }
 
-func parseBound(typ, text string) (float64, error) {
-	switch typ {
+func parseBound(scalar, text string) (float64, error) {
+	switch scalar {
 	case "duration":
 		d, err := time.ParseDuration(text)
 		return d.Seconds(), err
 	case "number":
 		return strconv.ParseFloat(text, 64)
+	case "size", "amount":
+		n, err := schema.ParseSize(text)
+		return float64(n), err
+	case "rate":
+		return schema.ParseRate(text)
 	default:
-		return 0, fmt.Errorf("bounds are for numbers and durations, not for a %s", typ)
+		return 0, fmt.Errorf("bounds are for numbers, durations, sizes and rates, not for a %s", scalar)
 	}
 }

@@ -51,10 +51,10 @@ func TestBodyOfEverything(t *testing.T) {
 		{Name: "name", Type: "string", Required: true},
 		{Name: "mode", Type: "string", Default: "slow", Enum: []string{"slow", "fast"}},
 		{Name: "maybe", Type: "string"},
-		{Name: "fallback", Type: "number", Default: 7.0},
+		{Name: "fallback", Type: "number", Default: 7.0, Whole: true},
 		{Name: "on", Type: "bool", Default: true},
-		{Name: "count", Type: "number", Default: 3.0, Min: number(1), Max: number(10)},
-		{Name: "big", Type: "number"},
+		{Name: "count", Type: "number", Default: 3.0, Min: number(1), Max: number(10), Whole: true},
+		{Name: "big", Type: "number", Whole: true},
 		{Name: "ratio", Type: "number"},
 		{Name: "wait", Type: "duration", Doc: "How long.", Default: "300ms", Min: number(0.001), Max: number(60)},
 		{Name: "args", Type: "list(string)", Default: []any{"a", "b"}},
@@ -140,13 +140,13 @@ func TestDecodeErrors(t *testing.T) {
 		`{` + good + `, "wait": "soon"}`:            "wait: ",
 		`{` + good + `, "wait": 3}`:                 "wait: ",
 		`{` + good + `, "mode": "medium"}`:          `mode: "medium" is none of slow, fast`,
-		`{` + good + `, "labels": {"a": 1}}`:        "labels: ",
-		`{` + good + `, "second": {}}`:              "second: colour: is required, and missing",
+		`{` + good + `, "labels": {"a": 1}}`:        `labels["a"]: is a number where a string belongs`,
+		`{` + good + `, "second": {}}`:              "second.colour: is required, and missing",
 		`{` + good + `, "second": []}`:              "second: ",
 		`{` + good + `, "other": {}}`:               "other: ",
-		`{` + good + `, "other": [{}]}`:             "other: block 1: colour: is required, and missing",
-		`{` + good + `, "other": [{"gauge": "x"}]}`: "other: block 1: ",
-		`{` + good + `, "other": [{"colour": "red", "x": 1}]}`: `other: block 1: unknown argument "x"`,
+		`{` + good + `, "other": [{}]}`:             "other[0].colour: is required, and missing",
+		`{` + good + `, "other": [{"gauge": "x"}]}`: "other[0].gauge: is a string where a number belongs",
+		`{` + good + `, "other": [{"colour": "red", "x": 1}]}`: `other[0]: unknown argument "x"`,
 	} {
 		if _, err := decode[everything]([]byte(config)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n got %v\nwant %s", config, err, want)
@@ -166,16 +166,19 @@ func TestBodyOfRefuses(t *testing.T) {
 	check("field A: type complex128", refused(bodyOf[struct {
 		A complex128 `hcl:"a"`
 	}]()))
-	check("type []bool cannot", refused(bodyOf[struct {
-		A []bool `hcl:"a"`
+	check("type []complex64 cannot", refused(bodyOf[struct {
+		A []complex64 `hcl:"a"`
 	}]()))
-	check("type map[string]int cannot", refused(bodyOf[struct {
-		A map[string]int `hcl:"a"`
+	check("type map[int]string cannot", refused(bodyOf[struct {
+		A map[int]string `hcl:"a"`
+	}]()))
+	check("type [][]string cannot", refused(bodyOf[struct {
+		A [][]string `hcl:"a"`
 	}]()))
 	check(`default "x"`, refused(bodyOf[struct {
 		A int `hcl:"a" default:"x"`
 	}]()))
-	check(`default "1"`, refused(bodyOf[struct {
+	check(`default: time: missing unit`, refused(bodyOf[struct {
 		A time.Duration `hcl:"a" default:"1"`
 	}]()))
 	check("default: 5 is above the maximum, 4", refused(bodyOf[struct {

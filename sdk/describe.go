@@ -42,28 +42,28 @@ func Describe(p Plugin) (*schema.Description, error) {
 	}
 	for _, f := range p.Faults {
 		x, err := f.describe()
-		if err := cmp.Or(err, free(x.Type, x.Config, schema.FaultMeta), ours(p, x.Type), once("fault "+x.Type)); err != nil {
+		if err := cmp.Or(err, free(x.Type, x.Config, schema.FaultMeta), known(x.Type, x.Capabilities), ours(p, x.Type), once("fault "+x.Type)); err != nil {
 			return nil, err
 		}
 		d.Faults = append(d.Faults, x)
 	}
 	for _, q := range p.Probes {
 		x, err := q.describe()
-		if err := cmp.Or(err, free(x.Type, x.Config, schema.ProbeMeta), ours(p, x.Type), once("probe "+x.Type)); err != nil {
+		if err := cmp.Or(err, free(x.Type, x.Config, schema.ProbeMeta), known(x.Type, x.Capabilities), ours(p, x.Type), once("probe "+x.Type)); err != nil {
 			return nil, err
 		}
 		d.Probes = append(d.Probes, x)
 	}
 	for _, a := range p.Actions {
 		x, err := a.describe()
-		if err := cmp.Or(err, free(x.Type, x.Config, schema.ActionMeta), ours(p, x.Type), once("action "+x.Type)); err != nil {
+		if err := cmp.Or(err, free(x.Type, x.Config, schema.ActionMeta), known(x.Type, x.Capabilities), ours(p, x.Type), once("action "+x.Type)); err != nil {
 			return nil, err
 		}
 		d.Actions = append(d.Actions, x)
 	}
 	for _, t := range p.Targets {
 		x, err := t.describe()
-		if err := cmp.Or(err, ours(p, x.Type), once("target "+x.Type)); err != nil {
+		if err := cmp.Or(err, known(x.Type, x.Capabilities), ours(p, x.Type), once("target "+x.Type)); err != nil {
 			return nil, err
 		}
 		d.Targets = append(d.Targets, x)
@@ -73,6 +73,16 @@ func Describe(p Plugin) (*schema.Description, error) {
 	slices.SortFunc(d.Actions, func(a, b schema.Action) int { return cmp.Compare(a.Type, b.Type) })
 	slices.SortFunc(d.Targets, func(a, b schema.Target) int { return cmp.Compare(a.Type, b.Type) })
 	return d, nil
+}
+
+// known checks that capabilities are words that everybody knows.
+func known(typ string, all []schema.Capability) error {
+	for _, c := range all {
+		if c.Doc() == "" {
+			return fmt.Errorf("%s: there is no capability %q; there are %q", typ, c, schema.Capabilities())
+		}
+	}
+	return nil
 }
 
 // ours checks that a type leads back to the plugin.

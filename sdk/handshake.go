@@ -32,7 +32,7 @@ const (
 // to keep so much that a plugin's file and memory grow by a third, and what the engine
 // must hash at each start with them. And it sends what is printed over the connection,
 // where the last words before a crash are lost.
-func serveEngine(impl wire.Server, out io.Writer, getenv func(string) string, options ...grpc.ServerOption) error {
+func serveEngine(impl wire.Server, out io.Writer, getenv func(string) string) error {
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // of a terminal: the engine deals with it
 	dir := getenv(socketsVariable)
 	if dir == "" {
@@ -55,7 +55,7 @@ func serveEngine(impl wire.Server, out io.Writer, getenv func(string) string, op
 	services := &goplugin.GRPCServer{
 		Plugins: goplugin.PluginSet{wire.ServiceName: &service{impl: impl}},
 		Server: func(more []grpc.ServerOption) *grpc.Server {
-			server = grpc.NewServer(slices.Concat(more, options)...)
+			server = newGRPC(more)
 			return server
 		},
 		Stdout: silent, Stderr: silent,

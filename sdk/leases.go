@@ -24,6 +24,8 @@ type leases struct {
 	warn  func(error)
 	now   func() moment
 
+	shared bool // with one engine after the other: one may come while another is there
+
 	mu       sync.Mutex
 	sessions int
 	held     map[string]*lease   // by fault
@@ -449,11 +451,21 @@ func (ls *leases) session(ctx context.Context, recv func() (wire.Renewal, error)
 	}
 }
 
-// holds says whether anything is held.
-func (ls *leases) holds() bool {
+// free says whether an engine may configure the plugin. Of the next run's faults none has
+// ended yet.
+func (ls *leases) free(next bool) error {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	return len(ls.held) > 0
+	if len(ls.held) > 0 {
+		return errors.New("the plugin holds faults of another run")
+	}
+	if ls.shared && ls.sessions > 0 {
+		return errors.New("another engine is at work with this process of the plugin")
+	}
+	if next {
+		clear(ls.over)
+	}
+	return nil
 }
 
 // close refuses new leases, ends all, and waits until everything is put back. It may

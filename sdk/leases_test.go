@@ -617,3 +617,10 @@ func TestOneLeaseAFault(t *testing.T) {
 		e.dies()
 	})
 }
+
+// holds says whether anything is held.
+func (ls *leases) holds() bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.held) > 0
+}

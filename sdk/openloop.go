@@ -2,6 +2,8 @@ package sdk
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"sync"
@@ -69,7 +71,8 @@ func measureOnce(ctx context.Context, timeout time.Duration, at time.Time, measu
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	defer func() {
-		if recover() != nil {
+		if r := recover(); r != nil {
+			slog.Error(fmt.Sprintf("the probe panicked: %v%s", r, panicPlace()))
 			out = sampleAt(at, Missing("the probe panicked"), math.NaN())
 		}
 	}()

@@ -63,13 +63,19 @@ type Fault[C, U any] struct {
 	Accepts       []schema.Accept
 	Hold          schema.Hold
 	Reversibility schema.Reversibility
-	Requires      []string      // for people: "root", "docker socket"
-	Settle        time.Duration // how long an Inject without an answer may still take effect
-	RevertTime    time.Duration // the longest that reverting one target may take
-	Concurrency   int           // targets worked on at once; 0: 16
+	Requires      []string            // for people: "Linux 5.3", "the programs in the container"
+	Capabilities  []schema.Capability // what it may do that a policy may deny
+	Settle        time.Duration       // how long an Inject without an answer may still take effect
+	RevertTime    time.Duration       // the longest that reverting one target may take
+	Concurrency   int                 // targets worked on at once; 0: 16
 
-	// Check looks at a configuration beyond what its tags can say. Optional, pure.
+	// Check looks at a configuration beyond what its tags can say: before anything is
+	// planned, and again with each call. Optional, pure. With At its errors say which
+	// argument they are about, and the engine shows them there.
 	Check func(C) error
+	// Example is a body in HCL for the documentation, without target and duration.
+	// Optional: without it one is made from what is required and from example tags.
+	Example string
 	// Prepare looks at the target, touches nothing, and returns what Revert needs in
 	// a fresh process after a crash at any point. Calling it twice changes nothing.
 	Prepare func(ctx context.Context, t PrepareTarget, c C) (Prepared[U], error)
@@ -158,10 +164,12 @@ const (
 // the opened probe at each scheduled time, whether earlier calls have answered or
 // not.
 type Probe[C any] struct {
-	Type   string
-	Doc    string
-	Sample []schema.Attribute // what Extra has; types "string", "number", "bool"
-	Check  func(C) error      // optional, pure
+	Type         string
+	Doc          string
+	Sample       []schema.Attribute  // what Extra has; types "string", "number", "bool"
+	Example      string              // a body in HCL, for the documentation; optional
+	Capabilities []schema.Capability // as those of a Fault
+	Check        func(C) error       // optional, pure, as that of a Fault
 	// Open makes the probe ready: connections, parsed addresses. The returned
 	// function measures once, under a context with the sample's timeout; it is called
 	// by many goroutines. close may be nil.
@@ -179,33 +187,56 @@ type Sample struct {
 
 // Action is a step that is done once, with configuration C.
 type Action[C any] struct {
-	Type  string
-	Doc   string
-	Check func(C) error
+	Type         string
+	Doc          string
+	Example      string              // a body in HCL, for the documentation; optional
+	Capabilities []schema.Capability // as those of a Fault
+	Check        func(C) error       // optional, pure, as that of a Fault
 	// Do returns one line for the report.
 	Do func(ctx context.Context, c C) (detail string, err error)
 }
 
 // Target is a kind of target, with the match block M.
 type Target[M any] struct {
-	Type       string
-	Doc        string
-	Interfaces []string           // what faults accept it as
-	Attributes []schema.Attribute // what Discover fills in
+	Type         string
+	Doc          string
+	Interfaces   []string            // what faults accept it as
+	Attributes   []schema.Attribute  // what Discover fills in
+	Example      string              // the body of match in HCL, for the documentation; optional
+	Capabilities []schema.Capability // as those of a Fault
+	Check        func(M) error       // optional, pure, as that of a Fault
 	// Discover lists what matches. Kind and Interfaces are filled in by the SDK.
 	Discover func(ctx context.Context, m M) ([]Candidate, error)
 }
 
 // SettingsOf makes the plugin's `plugin` block: apply is called once before
-// anything else, with the decoded settings.
-func SettingsOf[S any](apply func(ctx context.Context, s S) error) SettingsType {
-	return SettingsType{body: bodyOf[S], apply: func(ctx context.Context, raw []byte) error {
+// anything else, with the decoded settings. A check is pure, as that of a Fault, and comes
+// before it.
+func SettingsOf[S any](apply func(ctx context.Context, s S) error, check ...func(S) error) SettingsType {
+	decoded := func(raw []byte) (S, error) {
 		s, err := decode[S](raw)
-		if err != nil {
-			return err
+		for _, c := range check {
+			if err == nil {
+				err = c(s)
+			}
 		}
-		return apply(ctx, s)
-	}}
+		return s, err
+	}
+	return SettingsType{
+		body: bodyOf[S],
+		check: func(raw []byte) (err error) {
+			defer recovered(&err)
+			_, err = decoded(raw)
+			return err
+		},
+		apply: func(ctx context.Context, raw []byte) error {
+			s, err := decoded(raw)
+			if err != nil {
+				return err
+			}
+			return apply(ctx, s)
+		},
+	}
 }
 
 type runKey struct{}
@@ -220,6 +251,7 @@ func Run(ctx context.Context) string {
 // SettingsType is a plugin's settings, made by SettingsOf.
 type SettingsType struct {
 	body  func() (schema.Body, error)
+	check func(raw []byte) error
 	apply func(ctx context.Context, raw []byte) error
 }
 
@@ -232,17 +264,20 @@ type FaultType interface {
 // ProbeType is any Probe.
 type ProbeType interface {
 	describe() (schema.Probe, error)
+	check(config []byte) error
 	open(ctx context.Context, config []byte) (func(context.Context) Sample, func(), error)
 }
 
 // ActionType is any Action.
 type ActionType interface {
 	describe() (schema.Action, error)
+	check(config []byte) error
 	do(ctx context.Context, config []byte) (string, error)
 }
 
 // TargetType is any Target.
 type TargetType interface {
 	describe() (schema.Target, error)
+	check(match []byte) error
 	discover(ctx context.Context, match []byte) ([]Candidate, error)
 }

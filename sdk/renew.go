@@ -81,7 +81,7 @@ func (s *server) prolong(ctx context.Context, q wire.Inject) error {
 	defer cancel()
 	var failed []error
 	_ = fanOut(q.Targets, f.desc.Concurrency, func(u wire.Undo) error {
-		if err := f.renew(ctx, u.Undo, q.TTL); err != nil && !gone(err) {
+		if err := f.renew(logging(ctx, q.Type, u.Target), u.Undo, q.TTL); err != nil && !gone(err) {
 			return fmt.Errorf("%s: %w", u.Target, err)
 		}
 		return nil

@@ -93,7 +93,7 @@ func (s *server) lock(ctx context.Context, fault string) (*arbiter.Lock, error) 
 }
 
 func revertOne(ctx context.Context, f fault, u wire.Undo, by string) wire.Reverted {
-	r, err := f.revert(ctx, u.Undo)
+	r, err := f.revert(logging(ctx, f.desc.Type, u.Target), u.Undo)
 	if err == nil {
 		switch r.Outcome {
 		case PutBack, AlreadyGone, ForeignChange:
@@ -119,7 +119,7 @@ func (s *server) bites(ctx context.Context, q wire.Inject) (bool, error) {
 	var any bool
 	var failed []error
 	_ = fanOut(q.Targets, f.desc.Concurrency, func(u wire.Undo) seen {
-		e, err := f.observe(ctx, q.Config, u.Undo)
+		e, err := f.observe(logging(ctx, q.Type, u.Target), q.Config, u.Undo)
 		return seen{e.Bites && !e.Ended, err}
 	}, func(x seen) error {
 		any = any || x.bites

@@ -76,8 +76,11 @@ func (s *server) Close(ctx context.Context) error { return s.leases.close(ctx) }
 func (s *server) Describe(context.Context) (*schema.Description, error) { return s.desc, nil }
 
 func (s *server) Configure(ctx context.Context, q wire.Configure) error {
-	if s.leases.holds() {
-		return errors.New("configure: the plugin holds faults of another run")
+	s.mu.Lock()
+	next := q.Run != s.run
+	s.mu.Unlock()
+	if err := s.leases.free(next); err != nil {
+		return fmt.Errorf("configure: %w", err)
 	}
 	s.mu.Lock()
 	s.run, s.dir = q.Run, arbiter.Dir(q.RunDir)
@@ -85,12 +88,65 @@ func (s *server) Configure(ctx context.Context, q wire.Configure) error {
 	if s.plugin.Settings.apply == nil {
 		return nil
 	}
-	return s.configure(context.WithValue(ctx, runKey{}, q.Run), q.Settings)
+	err := s.configure(context.WithValue(ctx, runKey{}, q.Run), q.Settings)
+	if attributed(err) {
+		return &wire.Invalid{Text: err.Error(), Problems: problemsOf(err)}
+	}
+	return err
 }
 
 func (s *server) configure(ctx context.Context, settings []byte) (err error) {
 	defer recovered(&err)
 	return s.plugin.Settings.apply(ctx, settings)
+}
+
+// Validate looks at configurations: what their tags say, and what the author's checks do.
+func (s *server) Validate(_ context.Context, all []wire.Configuration) ([][]wire.Problem, error) {
+	out := make([][]wire.Problem, len(all))
+	for i, c := range all {
+		check, err := s.checker(c.Kind, c.Type)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = problemsOf(check(c.Config))
+	}
+	return out, nil
+}
+
+// checker finds what looks at the configurations of a type.
+func (s *server) checker(kind, typ string) (check func([]byte) error, err error) {
+	switch kind {
+	case "fault":
+		f, err := lookup(s.faults, kind, typ)
+		if err != nil {
+			return nil, err
+		}
+		return f.check, nil
+	case "probe":
+		p, err := lookup(s.probes, kind, typ)
+		if err != nil {
+			return nil, err
+		}
+		return p.check, nil
+	case "action":
+		a, err := lookup(s.actions, kind, typ)
+		if err != nil {
+			return nil, err
+		}
+		return a.check, nil
+	case "target":
+		t, err := lookup(s.targets, kind, typ)
+		if err != nil {
+			return nil, err
+		}
+		return t.check, nil
+	case "settings":
+		if s.plugin.Settings.check == nil {
+			return func([]byte) error { return nil }, nil
+		}
+		return s.plugin.Settings.check, nil
+	}
+	return nil, fmt.Errorf("validate: there is no kind %q", kind)
 }
 
 func (s *server) runDir() arbiter.Dir {
@@ -112,7 +168,7 @@ func (s *server) Discover(ctx context.Context, typ string, match json.RawMessage
 	if err != nil {
 		return nil, err
 	}
-	return t.discover(ctx, match)
+	return t.discover(logging(ctx, typ, ""), match)
 }
 
 func (s *server) Prepare(ctx context.Context, q wire.Prepare, send func(wire.Prepared) error) error {
@@ -124,9 +180,13 @@ func (s *server) Prepare(ctx context.Context, q wire.Prepare, send func(wire.Pre
 		return err
 	}
 	return fanOut(q.Targets, f.desc.Concurrency, func(c schema.Candidate) wire.Prepared {
-		p, err := f.prepare(ctx, PrepareTarget{Candidate: c, AcceptIrreversible: q.AcceptIrreversible}, q.Config)
+		p, err := f.prepare(logging(ctx, q.Type, c.ID), PrepareTarget{Candidate: c, AcceptIrreversible: q.AcceptIrreversible}, q.Config)
 		if err != nil {
-			return wire.Prepared{Target: c.ID, Err: err.Error(), Gone: gone(err)}
+			out := wire.Prepared{Target: c.ID, Err: err.Error(), Gone: gone(err)}
+			if attributed(err) {
+				out.Problems = problemsOf(err)
+			}
+			return out
 		}
 		return p
 	}, send)
@@ -152,7 +212,7 @@ func (s *server) Inject(ctx context.Context, q wire.Inject, send func(wire.Injec
 		if err := context.Cause(ctx); err != nil {
 			return wire.Injected{Target: u.Target, Err: "not injected: " + err.Error(), At: now()}
 		}
-		err := f.inject(WithLease(ctx, leaseOf(q)), q.Config, u.Undo)
+		err := f.inject(logging(WithLease(ctx, leaseOf(q)), q.Type, u.Target), q.Config, u.Undo)
 		if err != nil && !gone(err) || ctx.Err() != nil {
 			unclear.Store(true)
 		}
@@ -199,7 +259,7 @@ func (s *server) Observe(ctx context.Context, q wire.Observe, send func(wire.Obs
 		return err
 	}
 	return fanOut(q.Targets, f.desc.Concurrency, func(u wire.Undo) wire.Observed {
-		e, err := f.observe(ctx, q.Config, u.Undo)
+		e, err := f.observe(logging(ctx, q.Type, u.Target), q.Config, u.Undo)
 		return wire.Observed{
 			Target: u.Target, Err: textOf(err), Bites: e.Bites, Ended: e.Ended,
 			Detail: e.Detail, Measures: e.Measures, At: now(),
@@ -230,7 +290,7 @@ func (s *server) Scan(ctx context.Context, known []wire.Known, send func(wire.Fi
 		return nil
 	}
 	for _, d := range s.desc.Faults {
-		found, err := s.faults[d.Type].scan(ctx, byType[d.Type])
+		found, err := s.faults[d.Type].scan(logging(ctx, d.Type, ""), byType[d.Type])
 		if err := tell(d.Type, found, err); err != nil {
 			return err
 		}
@@ -255,7 +315,7 @@ func (s *server) Act(ctx context.Context, typ string, config json.RawMessage) (s
 	if err != nil {
 		return "", err
 	}
-	return a.do(ctx, config)
+	return a.do(logging(ctx, typ, ""), config)
 }
 
 func (s *server) Session(ctx context.Context, recv func() (wire.Renewal, error), send func(wire.LeaseEvent) error) error {
@@ -270,12 +330,12 @@ func (s *server) Probe(ctx context.Context, q wire.Probe, send func(wire.Batch) 
 	if q.Interval <= 0 || q.Timeout <= 0 {
 		return fmt.Errorf("probe %s: needs an interval and a timeout above zero", q.Type)
 	}
-	measure, done, err := p.open(ctx, q.Config)
+	measure, done, err := p.open(logging(ctx, q.Type, ""), q.Config)
 	if err != nil {
 		return err
 	}
 	if done != nil {
 		defer done()
 	}
-	return openLoop(ctx, q, measure, send)
+	return openLoop(logging(ctx, q.Type, ""), q, measure, send)
 }

@@ -13,12 +13,13 @@ import (
 // which: most are. Its author says how to switch and how to look; the rest of a Fault
 // follows from that. What it says of the functions holds here, too.
 type Switch[C, U any] struct {
-	Type       string
-	Doc        string
-	Accepts    []schema.Accept
-	Hold       schema.Hold
-	Requires   []string
-	RevertTime time.Duration // the longest that switching off and looking may take
+	Type         string
+	Doc          string
+	Accepts      []schema.Accept
+	Hold         schema.Hold
+	Requires     []string
+	Capabilities []schema.Capability
+	RevertTime   time.Duration // the longest that switching off and looking may take
 
 	// Check looks at a configuration beyond what its tags can say. Optional, pure.
 	Check func(C) error
@@ -38,7 +39,7 @@ type Switch[C, U any] struct {
 // Fault is the fault that a switch makes.
 func (s Switch[C, U]) Fault() Fault[C, U] {
 	return Fault[C, U]{
-		Type: s.Type, Doc: s.Doc, Accepts: s.Accepts, Hold: s.Hold, Reversibility: Reversible, Requires: s.Requires,
+		Type: s.Type, Doc: s.Doc, Accepts: s.Accepts, Hold: s.Hold, Reversibility: Reversible, Requires: s.Requires, Capabilities: s.Capabilities,
 		RevertTime: s.RevertTime, Check: s.Check, Prepare: s.Prepare, Inject: s.On,
 		Observe: func(ctx context.Context, _ C, u U) (Effect, error) {
 			on, looked, err := s.IsOn(ctx, u)

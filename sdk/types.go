@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -54,17 +53,14 @@ func (f Fault[C, U]) describe() (schema.Fault, error) {
 	}
 	return schema.Fault{
 		Type: f.Type, Doc: f.Doc, Config: body, Accepts: f.Accepts, Hold: f.Hold, Reversibility: f.Reversibility,
-		Requires: f.Requires, SettleMS: f.Settle.Milliseconds(), RevertMS: f.RevertTime.Milliseconds(), Concurrency: concurrency,
+		Requires: f.Requires, Capabilities: f.Capabilities, SettleMS: f.Settle.Milliseconds(), RevertMS: f.RevertTime.Milliseconds(), Concurrency: concurrency,
+		Example: f.Example,
 	}, nil
 }
 
 // config decodes and checks a configuration.
 func (f Fault[C, U]) config(raw []byte) (C, error) {
-	c, err := decode[C](raw)
-	if err == nil && f.Check != nil {
-		err = f.Check(c)
-	}
-	return c, err
+	return checked(raw, f.Check)
 }
 
 func (f Fault[C, U]) check(raw []byte) (err error) {
@@ -175,19 +171,31 @@ func (p Probe[C]) describe() (schema.Probe, error) {
 			return schema.Probe{}, fmt.Errorf("probe %s: every sample has %s already", p.Type, a.Name)
 		}
 	}
-	return schema.Probe{Type: p.Type, Doc: p.Doc, Config: body, Sample: p.Sample}, nil
+	return schema.Probe{Type: p.Type, Doc: p.Doc, Config: body, Sample: p.Sample, Example: p.Example, Capabilities: p.Capabilities}, nil
 }
 
 func (p Probe[C]) open(ctx context.Context, config []byte) (measure func(context.Context) Sample, done func(), err error) {
 	defer recovered(&err)
-	c, err := decode[C](config)
-	if err == nil && p.Check != nil {
-		err = p.Check(c)
-	}
+	c, err := checked(config, p.Check)
 	if err != nil {
 		return nil, nil, err
 	}
 	return p.Open(ctx, c)
+}
+
+func (p Probe[C]) check(config []byte) (err error) {
+	defer recovered(&err)
+	_, err = checked(config, p.Check)
+	return err
+}
+
+// checked decodes a configuration, and has its author's check look at it.
+func checked[C any](raw []byte, check func(C) error) (C, error) {
+	c, err := decode[C](raw)
+	if err == nil && check != nil {
+		err = check(c)
+	}
+	return c, err
 }
 
 func (a Action[C]) describe() (schema.Action, error) {
@@ -198,19 +206,22 @@ func (a Action[C]) describe() (schema.Action, error) {
 	if a.Do == nil {
 		return schema.Action{}, fmt.Errorf("action %s: needs Do", a.Type)
 	}
-	return schema.Action{Type: a.Type, Doc: a.Doc, Config: body}, nil
+	return schema.Action{Type: a.Type, Doc: a.Doc, Config: body, Example: a.Example, Capabilities: a.Capabilities}, nil
 }
 
 func (a Action[C]) do(ctx context.Context, config []byte) (detail string, err error) {
 	defer recovered(&err)
-	c, err := decode[C](config)
-	if err == nil && a.Check != nil {
-		err = a.Check(c)
-	}
+	c, err := checked(config, a.Check)
 	if err != nil {
 		return "", err
 	}
 	return a.Do(ctx, c)
+}
+
+func (a Action[C]) check(config []byte) (err error) {
+	defer recovered(&err)
+	_, err = checked(config, a.Check)
+	return err
 }
 
 func (t Target[M]) describe() (schema.Target, error) {
@@ -221,12 +232,12 @@ func (t Target[M]) describe() (schema.Target, error) {
 	if t.Discover == nil {
 		return schema.Target{}, fmt.Errorf("target %s: needs Discover", t.Type)
 	}
-	return schema.Target{Type: t.Type, Doc: t.Doc, Match: body, Interfaces: t.Interfaces, Attributes: t.Attributes}, nil
+	return schema.Target{Type: t.Type, Doc: t.Doc, Match: body, Interfaces: t.Interfaces, Attributes: t.Attributes, Example: t.Example, Capabilities: t.Capabilities}, nil
 }
 
 func (t Target[M]) discover(ctx context.Context, match []byte) (out []Candidate, err error) {
 	defer recovered(&err)
-	m, err := decode[M](match)
+	m, err := checked(match, t.Check)
 	if err != nil {
 		return nil, err
 	}
@@ -237,11 +248,10 @@ func (t Target[M]) discover(ctx context.Context, match []byte) (out []Candidate,
 	return out, err
 }
 
-// recovered turns a panic of the author's code into an error, with the place.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("the plugin panicked: %v\n%s", r, debug.Stack())
-	}
+func (t Target[M]) check(match []byte) (err error) {
+	defer recovered(&err)
+	_, err = checked(match, t.Check)
+	return err
 }
 
 // gone says whether an author's error means that the target is gone.

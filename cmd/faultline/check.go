@@ -147,7 +147,7 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 		}
 		facts.Plugins = append(facts.Plugins, x)
 	}
-	crew, err := startCrew(ctx, h, s, everything(s), "", "")
+	crew, err := startCrew(ctx, h, s, "", "")
 	if err != nil {
 		facts.PlanErr, facts.Why = err, "a plugin does not start"
 		return facts, nil

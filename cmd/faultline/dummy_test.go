@@ -20,10 +20,10 @@ import (
 // not. A test can make each of its calls go wrong.
 func dummy() sdk.Plugin {
 	return sdk.Plugin{
-		Name: "dummy", Version: "1.2.3", Doc: "Marks files, for tests.",
+		Name: "dummy", Version: "1.2.3", Doc: words("Marks files, for tests."),
 		Settings: sdk.SettingsOf(func(_ context.Context, s dummySettings) error {
 			if s.Refuse != "" {
-				return errors.New(s.Refuse)
+				return errors.New(words(s.Refuse))
 			}
 			return nil
 		}),
@@ -31,7 +31,7 @@ func dummy() sdk.Plugin {
 		Probes:  []sdk.ProbeType{dummyHealth()},
 		Targets: []sdk.TargetType{dummyFile()},
 		Actions: []sdk.ActionType{sdk.Action[dummyNoteConfig]{
-			Type: "dummy_note", Doc: "Writes a file.",
+			Type: "dummy_note", Doc: words("Writes a file."),
 			Do: func(_ context.Context, c dummyNoteConfig) (string, error) {
 				text := "noted"
 				if c.Variable != "" {
@@ -54,12 +54,26 @@ type dummySettings struct {
 var token atomic.Pointer[string]
 
 func careless(text string) string {
+	text = words(text)
 	t := token.Load()
 	if t == nil {
 		return text
 	}
 	fmt.Fprintln(os.Stderr, "the token is", *t)
 	return text + " with token " + *t
+}
+
+// hostileEnv makes the plugin attack whoever reads what it says: words appends what a
+// terminal would act on (its title, red, a C1 control, another direction of writing).
+const hostileEnv = "DUMMY_HOSTILE"
+
+const attack = "\x1b]0;owned\x07\x1b[31m\u009b5m\u202e\r!"
+
+func words(text string) string {
+	if os.Getenv(hostileEnv) == "" {
+		return text
+	}
+	return text + attack
 }
 
 type dummyNoteConfig struct {
@@ -72,8 +86,8 @@ func dummyFile() sdk.TargetType {
 	return sdk.Target[struct {
 		Dir string `hcl:"dir" doc:"The folder to look in."`
 	}]{
-		Type: "dummy_file", Doc: "A file.", Interfaces: []string{"file"},
-		Attributes: []schema.Attribute{{Name: "zone", Type: "string", Doc: "The file's text."}},
+		Type: "dummy_file", Doc: words("A file."), Interfaces: []string{"file"},
+		Attributes: []schema.Attribute{{Name: "zone", Type: "string", Doc: words("The file's text.")}},
 		Discover: func(_ context.Context, m struct {
 			Dir string `hcl:"dir" doc:"The folder to look in."`
 		}) ([]sdk.Candidate, error) {
@@ -96,7 +110,7 @@ func dummyFile() sdk.TargetType {
 					return nil, err
 				}
 				out = append(out, sdk.Candidate{
-					ID: path, Name: e.Name(), Attributes: map[string]any{"zone": strings.TrimSpace(string(zone))},
+					ID: path, Name: words(e.Name()), Attributes: map[string]any{"zone": words(strings.TrimSpace(string(zone)))},
 				})
 			}
 			return out, nil
@@ -145,7 +159,7 @@ func trouble(ctx context.Context, dir, call string) (how string, err error) {
 
 func dummyMark() sdk.FaultType {
 	return sdk.Fault[dummyMarkConfig, dummyUndo]{
-		Type: "dummy_mark", Doc: "Marks a file.", Accepts: []schema.Accept{{Interface: "file"}},
+		Type: "dummy_mark", Doc: words("Marks a file."), Accepts: []schema.Accept{{Interface: "file"}},
 		Hold: sdk.HoldJournal, Reversibility: sdk.Reversible, RevertTime: time.Second,
 		Prepare: func(ctx context.Context, t sdk.PrepareTarget, c dummyMarkConfig) (sdk.Prepared[dummyUndo], error) {
 			if _, err := trouble(ctx, c.Trouble, "prepare"); err != nil {
@@ -167,8 +181,8 @@ func dummyMark() sdk.FaultType {
 			}
 			return sdk.Prepared[dummyUndo]{
 				Undo:        dummyUndo{Path: t.ID, Trouble: c.Trouble},
-				Incarnation: fmt.Sprintf("inode %d", info.Sys().(*syscall.Stat_t).Ino),
-				Resources:   []string{"file:" + t.ID},
+				Incarnation: words(fmt.Sprintf("inode %d", info.Sys().(*syscall.Stat_t).Ino)),
+				Resources:   []string{words("file:" + t.ID)},
 			}, nil
 		},
 		Inject: func(ctx context.Context, c dummyMarkConfig, u dummyUndo) error {
@@ -178,6 +192,7 @@ func dummyMark() sdk.FaultType {
 			if err := os.WriteFile(u.mark(), nil, 0o600); err != nil {
 				return err
 			}
+			fmt.Fprintln(os.Stderr, words("marked"))
 			_, err := trouble(ctx, c.Trouble, "inject") // half-way, as it were
 			return err
 		},
@@ -195,21 +210,21 @@ func dummyMark() sdk.FaultType {
 			}
 			err := os.Remove(u.mark())
 			if errors.Is(err, fs.ErrNotExist) {
-				return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: "there is no mark"}, nil
+				return sdk.Reverted{Outcome: sdk.AlreadyGone, Proof: words("there is no mark")}, nil
 			}
 			if err != nil {
 				return sdk.Reverted{}, err
 			}
-			return sdk.Reverted{Outcome: sdk.PutBack, Proof: "the mark is gone"}, nil
+			return sdk.Reverted{Outcome: sdk.PutBack, Proof: words("the mark is gone")}, nil
 		},
 		Scan: func(ctx context.Context, known []sdk.Known[dummyUndo]) ([]sdk.Residue, error) {
 			var out []sdk.Residue
 			if _, err := os.Stat("residue"); err == nil {
-				out = append(out, sdk.Residue{Target: "residue", Kind: sdk.ResidueMarked, Detail: "the file residue is there"})
+				out = append(out, sdk.Residue{Target: words("residue"), Kind: sdk.ResidueMarked, Detail: words("the file residue is there")})
 			}
 			for _, k := range known {
 				if _, err := os.Stat(k.Undo.mark()); err == nil {
-					out = append(out, sdk.Residue{Fault: k.Fault, Target: k.Target, Kind: sdk.ResidueMatches, Detail: "the mark is there"})
+					out = append(out, sdk.Residue{Fault: k.Fault, Target: k.Target, Kind: sdk.ResidueMatches, Detail: words("the mark is there")})
 				}
 			}
 			return out, nil
@@ -229,7 +244,7 @@ const dummySlow = 150 * time.Millisecond
 // dummyHealth measures what a file says.
 func dummyHealth() sdk.ProbeType {
 	return sdk.Probe[dummyHealthConfig]{
-		Type: "dummy_health", Doc: "Reads how things are.",
+		Type: "dummy_health", Doc: words("Reads how things are."),
 		Open: func(_ context.Context, c dummyHealthConfig) (func(context.Context) sdk.Sample, func(), error) {
 			if c.Token != "" {
 				token.Store(&c.Token)
@@ -253,7 +268,7 @@ func dummyHealth() sdk.ProbeType {
 				case err == nil && text == "bad":
 					return sdk.Bad(careless("bad"))
 				default:
-					return sdk.Missing("nobody knows")
+					return sdk.Missing(words("nobody knows"))
 				}
 			}, nil, nil
 		},

@@ -41,7 +41,7 @@ func (f *planFlags) policy(s *scenario.Scenario) (*plan.Policy, error) {
 	if p == nil {
 		return nil, nil
 	}
-	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, Environment: s.Environment}, nil
+	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, DenyCapabilities: p.DenyCapabilities, Environment: s.Environment}, nil
 }
 
 func newPlan(g *global) *cobra.Command {
@@ -71,14 +71,14 @@ targets have changed since.`,
 			if err != nil {
 				return err
 			}
-			crew, err := startCrew(c.Context(), h.Host, s, planning(s), "", "")
+			crew, err := startCrew(c.Context(), h.Host, s, "", "")
 			if err != nil {
-				return err
+				return g.shown(err)
 			}
 			defer crew.stop()
 			p, err := g.build(c.Context(), s, crew, f.newSeed(c), policy)
 			if err != nil {
-				return err
+				return g.shown(err)
 			}
 			return showPlan(c, p, out, format)
 		},

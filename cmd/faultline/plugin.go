@@ -14,12 +14,12 @@ import (
 func newPlugin(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plugin",
-		Short: "Look at plugins, begin one, test one, publish one",
+		Short: "Look at plugins, begin one, test one, debug one, publish one",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return c.Help()
 			}
-			return fmt.Errorf("unknown command %q: `%s` has list, new, pack and test (see `%s -help`)", args[0], c.CommandPath(), c.CommandPath())
+			return fmt.Errorf("unknown command %q: `%s` has list, new, pack, serve and test (see `%s -help`)", args[0], c.CommandPath(), c.CommandPath())
 		},
 	}
 	var format string
@@ -43,7 +43,7 @@ func newPlugin(g *global) *cobra.Command {
 		},
 	}
 	list.Flags().StringVar(&format, "format", "table", "table or json")
-	c.AddCommand(list, newPluginNew(g), newPluginPack(g), newPluginTest(g))
+	c.AddCommand(list, newPluginNew(g), newPluginPack(g), newPluginTest(g), newPluginServe(g))
 	return c
 }
 

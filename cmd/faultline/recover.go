@@ -114,6 +114,9 @@ func startUsed(ctx context.Context, h *host.Host, u journal.PluginUsed, run, dir
 	if err == nil {
 		return p, nil
 	}
+	if u.Path == "" {
+		err = errUnknownProgram(u.Name)
+	}
 	p, other := h.Start(ctx, u.Name, q, variables)
 	if other != nil {
 		return nil, fmt.Errorf("%w; and today's: %w", err, other)

@@ -67,13 +67,16 @@ type global struct {
 	stateDir   string
 	pluginDirs []string
 	noColor    bool
+	logLevel   string
+	logFile    string
+	log        logWriter
 	insecure   bool
 
-	warnings *warnings // of the hosts of this command; made by the first
+	warnings *warnings // each said once, by all hosts of a command
 }
 
 func newRoot(p *process) *cobra.Command {
-	g := &global{process: p}
+	g := &global{process: p, warnings: newWarnings(p.stderr)}
 	root := &cobra.Command{
 		Use:   "faultline",
 		Short: "Run game days: break things on purpose, and always put them back",
@@ -103,6 +106,8 @@ or a plugin failed, 7 refused, nothing was touched.`,
 	f.StringArrayVar(&g.pluginDirs, "plugin-dir", nil, "folder to look for plugins in first; may be repeated")
 	f.BoolVar(&g.insecure, "insecure", false, "start also plugins that nothing vouches for; every report says so")
 	f.BoolVar(&g.noColor, "no-color", false, "write without colour, as with $NO_COLOR")
+	f.StringVar(&g.logLevel, "log-level", "", "what plugins log, on standard error: off, error, warn, info, debug, or trace for every call to them, too (default $FAULTLINE_LOG, or off)")
+	f.StringVar(&g.logFile, "log-file", "", "write the log to this file; without -log-level: debug")
 	root.AddCommand(
 		newNew(g), newCatalog(g), newInit(g), newValidate(g), newFmt(g), newPlan(g), newCheck(g),
 		newRun(g), newAnswer(g), newNote(g), newMark(g), newHalt(g),

@@ -22,6 +22,7 @@ import (
 	"github.com/faultline-go/faultline/engine/recover"
 	"github.com/faultline-go/faultline/engine/report"
 	"github.com/faultline-go/faultline/engine/run"
+	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 // runFlags are the flags of run.
@@ -160,9 +161,9 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		return record{}, err
 	}
 	id := journal.NewRunID(time.Now(), s.Name)
-	crew, err := startCrew(ctx, h.Host, s, everything(s), id, store.RunDir(id))
+	crew, err := startCrew(ctx, h.Host, s, id, store.RunDir(id))
 	if err != nil {
-		return record{}, err
+		return record{}, g.shown(err)
 	}
 	defer crew.stop()
 	p, err := g.build(ctx, s, crew, seed, policy)
@@ -170,7 +171,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		if saved != nil {
 			return record{}, refused(fmt.Errorf("the plan can no longer be made, nothing was touched: %w", err))
 		}
-		return record{}, err
+		return record{}, g.shown(err)
 	}
 	if saved != nil {
 		if drift := plan.Drift(saved, p); drift != "" {
@@ -267,9 +268,12 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 	asker := g.newAsker(f, w.Dir())
 	view := g.startView(p, id, w.Dir(), asker)
 	defer view.Close()
+	below := g.logAbove(view.Say)
+	defer below()
 	err = run.Do(ctx, run.Options{
 		Run: id, Epoch: w.Epoch(), Plan: p, Journal: w, Plugins: plugins, Used: crew.used(), Engine: engine(),
 		Restart:  crew.restart,
+		Debugged: crew.attached(),
 		Lock:     store.LockResources,
 		Watch:    view.Event,
 		Progress: view.Progress,
@@ -279,6 +283,7 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 		Turn:     func(ctx context.Context, e *plan.Experiment) error { return g.takeTurn(ctx, id, e) },
 	})
 	view.Close()
+	below()
 	switch {
 	case errors.Is(err, run.ErrResidue):
 		return record{}, refused(fmt.Errorf("%w; nothing was touched: see `faultline scan`, and put it right with `faultline recover` or by hand", err))
@@ -298,6 +303,9 @@ func (c *crew) restart(ctx context.Context, name string) (run.Plugin, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	dead := c.plugins[name]
+	if dead.Attached && dead.Path == "" {
+		return nil, errUnknownProgram(name)
+	}
 	fresh, err := c.host.StartBinary(ctx, dead.Path, dead.SHA256, c.configs[name], host.Inherit(dead.Environment...))
 	if err != nil {
 		return nil, err
@@ -305,6 +313,20 @@ func (c *crew) restart(ctx context.Context, name string) (run.Plugin, error) {
 	_ = dead.Close(ctx) // its process is gone; what is left is its socket's folder
 	c.plugins[name] = fresh
 	return runner{fresh}, nil
+}
+
+// attached names the plugins that somebody may hold in a debugger.
+func (c *crew) attached() map[string]bool {
+	out := map[string]bool{}
+	for name, p := range c.plugins {
+		out[name] = p.Attached
+	}
+	return out
+}
+
+// errUnknownProgram is of a plugin whose process was attached, and is gone.
+func errUnknownProgram(name string) error {
+	return fmt.Errorf("plugin %s was attached, and nobody knows its program: serve it again, and put what it prints into $%s", name, wire.ReattachVariable)
 }
 
 // interruptible ends the context at the first signal that asks for an end, or when

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -38,7 +39,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(suite{m}, map[string]func(){
 		"faultline": func() {
-			builtinPlugins, inherited = os.Getenv(builtinEnv), []string{"GORACE"}
+			builtinPlugins, inherited = os.Getenv(builtinEnv), []string{"GORACE", hostileEnv}
 			main()
 		},
 		dummyBinary: func() { sdk.Serve(dummy()) },
@@ -107,13 +108,14 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"normal": normalCommand,
-			"code":   codeCommand,
-			"await":  awaitCommand,
-			"signal": signalCommand,
-			"real":   realCommand,
-			"lamp":   lampCommand,
-			"serve":  serveCommand,
+			"harmless": harmlessCommand,
+			"normal":   normalCommand,
+			"code":     codeCommand,
+			"await":    awaitCommand,
+			"signal":   signalCommand,
+			"real":     realCommand,
+			"lamp":     lampCommand,
+			"serve":    serveCommand,
 		},
 	})
 }
@@ -272,6 +274,18 @@ func normalCommand(ts *testscript.TestScript, _ bool, args []string) {
 		text = number.ReplaceAllString(text+"\n", "N")
 	}
 	fmt.Fprint(ts.Stdout(), text)
+}
+
+// harmlessCommand looks for what a terminal would act on in a text: `harmless TEXT`.
+func harmlessCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: harmless TEXT")
+	}
+	for i, line := range strings.Split(ts.ReadFile(args[0]), "\n") {
+		if at := strings.IndexFunc(line, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) && r != '\t' }); at >= 0 {
+			ts.Fatalf("line %d of %s has %q", i+1, args[0], line[max(0, at-40):min(len(line), at+40)])
+		}
+	}
 }
 
 // codeCommand runs a program that must end with this very code: `code CODE PROGRAM

@@ -15,6 +15,7 @@ func (g *global) hide(values []string) {
 	}
 	g.process.stdout = hiding{g.process.stdout, values}
 	g.process.stderr = hiding{g.process.stderr, values}
+	g.log.hide(values)
 }
 
 // hiding writes without sensitive values, as far as each is in one write, which all of

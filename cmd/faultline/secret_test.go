@@ -47,10 +47,13 @@ variable "token" {
 				write(filepath.Join("trouble", c.call), c.how)
 			}
 			run := faultlineIn(work, "run", "day", "-var", "mark="+filepath.Join(work, "things", "pear.marked"))
-			run.Env = append(run.Env, "FAULTLINE_VAR_token="+secret)
+			run.Env = append(run.Env, "FAULTLINE_VAR_token="+secret, "FAULTLINE_LOG=trace")
 			said, err := run.CombinedOutput()
 			if got := code(t, err); got != c.code {
 				t.Errorf("the run ends with %d, not %d:\n%s", got, c.code, said)
+			}
+			if !bytes.Contains(said, []byte("level=TRACE msg=call plugin=dummy call=Inject type=dummy_mark")) {
+				t.Errorf("the run traces no call:\n%s", said)
 			}
 			for _, args := range [][]string{{"report"}, {"report", "-format", "json"}, {"history"}, {"recover"}} {
 				text, err := faultlineIn(work, args...).CombinedOutput()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/faultline-go/faultline/engine/trust"
@@ -22,6 +23,10 @@ type warnings struct {
 	said map[string]bool
 }
 
+func newWarnings(w io.Writer) *warnings {
+	return &warnings{say: func(text string) { fmt.Fprintln(w, "Warning: "+text) }, said: map[string]bool{}}
+}
+
 func (w *warnings) once(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -36,12 +41,6 @@ func (g *global) trusted(in *installed) (func(trust.Binary) (trust.Basis, error)
 	builtin, err := trust.ParseSums(builtinPlugins)
 	if err != nil {
 		return nil, err
-	}
-	if g.warnings == nil {
-		g.warnings = &warnings{
-			say:  func(text string) { fmt.Fprintln(g.process.stderr, "Warning: "+text) },
-			said: map[string]bool{},
-		}
 	}
 	rules := trust.Rules{
 		BuiltIn: builtin, Insecure: g.insecure, Locked: map[string][]string{}, LockFile: in.lock.Path,

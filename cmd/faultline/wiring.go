@@ -89,18 +89,33 @@ func (g *global) hostOfRuns() (*host.Host, error) {
 }
 
 func (g *global) hostWith(in *installed) (*host.Host, error) {
+	o, err := g.hostOptions(in)
+	if err != nil {
+		return nil, err
+	}
+	if o.Reattach, err = g.reattached(); err != nil {
+		return nil, err
+	}
+	return host.New(o), nil
+}
+
+func (g *global) hostOptions(in *installed) (host.Options, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find the folder of faultline: %w", err)
+		return host.Options{}, fmt.Errorf("find the folder of faultline: %w", err)
 	}
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
 	decide, err := g.trusted(in)
 	if err != nil {
-		return nil, err
+		return host.Options{}, err
 	}
-	return host.New(host.Options{
+	log, err := g.openLog()
+	if err != nil {
+		return host.Options{}, err
+	}
+	return host.Options{
 		PluginDirs: g.pluginDirs,
 		Installed:  in.paths(),
 		SelfDir:    filepath.Dir(self),
@@ -109,7 +124,8 @@ func (g *global) hostWith(in *installed) (*host.Host, error) {
 		StateDir:   g.state(),
 		Trust:      decide,
 		Inherit:    inherited,
-	}), nil
+		Log:        log,
+	}, nil
 }
 
 func (g *global) dataHome() string {
@@ -184,21 +200,44 @@ type crew struct {
 
 const stopTimeout = 5 * time.Second
 
-// startCrew starts the named plugins, all at once. For a run, id and dir name it; its
+// rejected says that plugins refuse what stands in a scenario.
+type rejected struct{ diags *scenario.Diagnostics }
+
+func (r *rejected) Error() string { return r.diags.Error() }
+
+// shown shows what plugins refuse as what is wrong with a scenario is, and leaves every
+// other error as it is.
+func (g *global) shown(err error) error {
+	var r *rejected
+	if !errors.As(err, &r) {
+		return err
+	}
+	if err := r.diags.Write(g.process.stderr, g.process.width(), g.errorColor()); err != nil {
+		return err
+	}
+	return exit(exitUsage)
+}
+
+// unstarted is the error of a plugin that did not start.
+type unstarted struct {
+	plugin string
+	error
+}
+
+func (e *unstarted) Unwrap() error { return e.error }
+
+// startCrew starts the plugins of a scenario, all at once. For a run, id and dir name it; its
 // folder need not exist before the first fault.
-func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, names map[string]bool, id, dir string) (*crew, error) {
+func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, id, dir string) (*crew, error) {
 	c := &crew{host: h, scenario: s, plugins: map[string]*host.Plugin{}, configs: map[string]wire.Configure{}}
 	var group errgroup.Group
 	for _, want := range s.Plugins {
-		if !names[want.Name] {
-			continue
-		}
 		q := wire.Configure{Settings: want.Settings.Full, Run: id, RunDir: dir}
 		c.configs[want.Name] = q
 		group.Go(func() error {
 			p, err := h.Start(ctx, want.Name, q, host.Inherit(want.Environment...))
 			if err != nil {
-				return err
+				return &unstarted{want.Name, err}
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -208,9 +247,32 @@ func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, names ma
 	}
 	if err := group.Wait(); err != nil {
 		c.stop()
+		var which *unstarted
+		if errors.As(err, &which) {
+			if d := plan.RefusedSettings(s, which.plugin, err); d != nil {
+				return nil, &rejected{d}
+			}
+		}
 		return nil, err
 	}
 	return c, nil
+}
+
+// validate has the plugins look at what the scenario has for them, before anything else
+// is asked of them.
+func (c *crew) validate(ctx context.Context) error {
+	plugins := map[string]plan.Validator{}
+	for name, p := range c.plugins {
+		plugins[name] = p
+	}
+	d, err := plan.Validate(ctx, c.scenario, plugins)
+	if err != nil {
+		return err
+	}
+	if d.HasErrors() {
+		return &rejected{d}
+	}
+	return nil
 }
 
 // stop ends the plugins, all at once.
@@ -246,38 +308,23 @@ func (r runner) Session(ctx context.Context) (run.Session, error) {
 	return r.Plugin.Session(ctx)
 }
 
-// planning names the plugins that planning talks to: those with targets and faults.
-func planning(s *scenario.Scenario) map[string]bool {
-	names := map[string]bool{}
-	for _, e := range s.Experiments {
-		for _, step := range e.Steps {
-			if step.Target != nil {
-				names[step.Plugin], names[step.Target.Plugin] = true, true
-			}
-		}
-	}
-	return names
-}
-
-// everything names all plugins of a scenario.
-func everything(s *scenario.Scenario) map[string]bool {
-	names := map[string]bool{}
-	for _, p := range s.Plugins {
-		names[p.Name] = true
-	}
-	return names
-}
-
 // build plans.
 func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed int64, policy *plan.Policy) (*plan.Plan, error) {
+	if err := c.validate(ctx); err != nil {
+		return nil, err
+	}
 	workdir, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn})
 	var problems plan.Problems
-	if err != nil && !errors.As(err, &problems) { // each problem says what it is about
+	switch {
+	case err == nil:
+	case !errors.As(err, &problems): // each problem says what it is about
 		err = fmt.Errorf("plan: %w", err)
+	case problems.Refused():
+		err = refused(err)
 	}
 	return p, err
 }

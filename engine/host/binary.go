@@ -24,7 +24,9 @@ type binary struct {
 	file *os.File
 	sum  string // SHA-256 in hexadecimal, of the descriptor's content
 
-	basis trust.Basis // on what ground it may start; empty: it may not
+	basis  trust.Basis // on what ground it may start; empty: it may not
+	any    bool        // name is only that of the file: the plugin may have another
+	served bool        // others are to connect to it
 }
 
 func openBinary(name, path string) (*binary, error) {
@@ -100,6 +102,11 @@ func (h *Host) keep(b *binary) (*binary, error) {
 	if err := h.allow(b); err != nil { // of the original: a folder of dev_overrides is no copy's
 		return nil, err
 	}
+	return h.store(b)
+}
+
+// store is keep for a binary that is hashed and allowed.
+func (h *Host) store(b *binary) (*binary, error) {
 	path := h.kept(b.name, b.sum)
 	c, err := openHashed(b.name, path)
 	if err == nil && c.sum == b.sum { // of the same content: what holds for the one holds for the other

@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/hashicorp/go-version"
@@ -53,6 +54,7 @@ func check(d *schema.Description, name string) error {
 	}
 	for _, f := range d.Faults {
 		c.typ("fault", f.Type)
+		c.capabilities(f.Type, f.Capabilities)
 		c.body(f.Type, f.Config, schema.FaultMeta)
 		if !slices.Contains([]schema.Hold{schema.HoldKernel, schema.HoldTarget, schema.HoldProcess, schema.HoldJournal}, f.Hold) {
 			c.failf("%s: hold %q is unknown", f.Type, f.Hold)
@@ -66,6 +68,7 @@ func check(d *schema.Description, name string) error {
 	}
 	for _, p := range d.Probes {
 		c.typ("probe", p.Type)
+		c.capabilities(p.Type, p.Capabilities)
 		c.body(p.Type, p.Config, schema.ProbeMeta)
 		for _, a := range p.Sample {
 			if slices.ContainsFunc(schema.SampleCore, func(core schema.Attribute) bool { return core.Name == a.Name }) {
@@ -75,10 +78,12 @@ func check(d *schema.Description, name string) error {
 	}
 	for _, a := range d.Actions {
 		c.typ("action", a.Type)
+		c.capabilities(a.Type, a.Capabilities)
 		c.body(a.Type, a.Config, schema.ActionMeta)
 	}
 	for _, t := range d.Targets {
 		c.typ("target", t.Type)
+		c.capabilities(t.Type, t.Capabilities)
 		c.body(t.Type, t.Match, nil)
 	}
 	return c.err
@@ -97,7 +102,12 @@ func (c *checker) failf(format string, args ...any) {
 	}
 }
 
+var typeName = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
+
 func (c *checker) typ(what, typ string) {
+	if !typeName.MatchString(typ) {
+		c.failf("%s %q: the names of types have lower-case letters, digits and single underscores", what, typ)
+	}
 	if schema.PluginOf(typ) != c.name {
 		c.failf("%s %q: its types must be called %q or start with %q", what, typ, c.name, c.name+"_")
 	}
@@ -107,7 +117,14 @@ func (c *checker) typ(what, typ string) {
 	c.seen[what+" "+typ] = true
 }
 
-var attributeTypes = []string{"string", "number", "bool", "duration", "list(string)", "list(number)", "map(string)"}
+// capabilities refuses what this faultline does not know: a policy could not deny it.
+func (c *checker) capabilities(typ string, all []schema.Capability) {
+	for _, x := range all {
+		if x.Doc() == "" && c.err == nil {
+			c.err = fmt.Errorf("plugin %s: %s needs the capability %q, which this faultline does not know and no policy could deny: upgrade faultline, or tell the plugin's author", c.name, typ, x)
+		}
+	}
+}
 
 func (c *checker) body(typ string, b schema.Body, meta []string) {
 	for _, name := range meta {
@@ -115,12 +132,7 @@ func (c *checker) body(typ string, b schema.Body, meta []string) {
 			c.failf("%s: argument %q belongs to the engine", typ, name)
 		}
 	}
-	for _, a := range b.Attributes {
-		if !slices.Contains(attributeTypes, a.Type) {
-			c.failf("%s: argument %q has the unknown type %q", typ, a.Name, a.Type)
-		}
-	}
-	for _, x := range b.Blocks {
-		c.body(typ+" "+x.Name, x.Body, nil)
+	if why := b.Wrong(); why != "" {
+		c.failf("%s: %s", typ, why)
 	}
 }

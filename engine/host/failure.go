@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/faultline-go/faultline/engine/host/output"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -15,10 +16,10 @@ import (
 type StartError struct {
 	Name    string
 	Path    string
-	Problem string   // "it ended at once with exit status 3"
-	Hint    string   // what to do
-	Printed []string // the last lines that it printed
-	Err     error    // may be nil
+	Problem string // "it ended at once with exit status 3"
+	Hint    string // what to do
+	Printed output.Words
+	Err     error // may be nil
 }
 
 func (e *StartError) Error() string {
@@ -27,29 +28,17 @@ func (e *StartError) Error() string {
 	if e.Hint != "" {
 		fmt.Fprintf(&b, "; %s", e.Hint)
 	}
-	b.WriteString(lastWords(e.Printed))
+	b.WriteString(e.Printed.String())
 	return b.String()
 }
 
 func (e *StartError) Unwrap() error { return e.Err }
 
-// lastWords appends what a plugin printed last to an error.
-func lastWords(lines []string) string {
-	const most = 5 // a crash's first words say more than its stack, but few lines do
-	if len(lines) == 0 {
-		return ""
-	}
-	if len(lines) > most {
-		lines = lines[len(lines)-most:]
-	}
-	return "; its last words:\n  " + strings.Join(lines, "\n  ")
-}
-
 // failure finds out why a start failed: from what the kernel said, from the first
 // line that the plugin printed, and from how it ended, rather than from the text of
 // go-plugin's errors. The process is gone already.
 func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) error {
-	e := &StartError{Name: p.Name, Path: p.Path, Printed: p.process.printed.tail(), Err: err}
+	e := &StartError{Name: p.Name, Path: p.Path, Printed: p.process.printed.Words(), Err: err}
 	if ctx.Err() != nil {
 		return fmt.Errorf("start plugin %s: %w", p.Name, context.Cause(ctx))
 	}
@@ -58,8 +47,12 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 	}
 	state, end := p.process.exit()
 	line := p.process.line()
-	problem, hint := misread(line)
+	version := protocolOf(line)
+	problem, hint := misread(line, version)
 	switch {
+	case version >= 0 && !h.protocols.have(version):
+		e.Problem, e.Hint = h.protocols.misfit(version)
+		e.Printed = output.Words{} // it has said all that there is to say
 	case line == "" && late:
 		e.Problem = fmt.Sprintf("it has said nothing for %s", h.opts.StartTimeout)
 		e.Hint = "it hangs at its start, or is no faultline plugin"
@@ -112,26 +105,27 @@ func (e *StartError) notRun(b *binary, err error) error {
 	return e
 }
 
-// misread says what is wrong with the line by which a plugin introduces itself:
-// core version, protocol, network, address, kind of RPC, divided by "|".
-func misread(line string) (problem, hint string) {
+// protocolOf is what the line says by which a plugin introduces itself: core version,
+// protocol, network, address, kind of RPC, divided by "|". Below zero: it is another line.
+func protocolOf(line string) int {
 	parts := strings.Split(line, "|")
-	version := -1
 	if len(parts) >= 5 && parts[0] == "1" {
 		if n, err := strconv.Atoi(parts[1]); err == nil {
-			version = n
+			return n
 		}
 	}
+	return -1
+}
+
+// misread says what else is wrong with that line.
+func misread(line string, version int) (problem, hint string) {
+	parts := strings.Split(line, "|")
 	switch {
 	case line == "":
 		return "", ""
 	case version < 0:
 		return fmt.Sprintf("it printed %.80q instead of the plugin handshake", line),
 			"it is no faultline plugin, or prints on its standard output before it serves"
-	case version < wire.Protocol:
-		return fmt.Sprintf("it speaks protocol %d, this faultline speaks %d", version, wire.Protocol), "upgrade the plugin"
-	case version > wire.Protocol:
-		return fmt.Sprintf("it speaks protocol %d, this faultline speaks %d", version, wire.Protocol), "upgrade faultline"
 	case parts[2] != "unix":
 		return fmt.Sprintf("it listens on %.40q, not on a unix socket", parts[2]), "let it listen in the folder that PLUGIN_UNIX_SOCKET_DIR names"
 	case strings.TrimSpace(parts[4]) != "grpc":

@@ -272,6 +272,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"does not describe itself":  func(d *schema.Description) { d.Format = 0 },
 		"no semantic version":       func(d *schema.Description) { d.Version = "one" },
 		`must be called "testfile"`: func(d *schema.Description) { d.Faults[0].Type = "docker_kill" },
+		"single underscores":        func(d *schema.Description) { d.Faults[0].Type = "testfile_a\nb" },
 		"is there twice":            func(d *schema.Description) { d.Faults = append(d.Faults, d.Faults[0]) },
 		`"duration" belongs to the engin`: func(d *schema.Description) {
 			d.Faults[0].Config.Attributes = []schema.Attribute{{Name: "duration", Type: "duration"}}
@@ -279,12 +280,14 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		`"version" belongs to the engine`: func(d *schema.Description) {
 			d.Settings.Attributes = []schema.Attribute{{Name: "version", Type: "string"}}
 		},
-		`unknown type "text"`: func(d *schema.Description) {
+		`has the type "text", which is not known`: func(d *schema.Description) {
 			d.Actions[0].Config.Attributes = []schema.Attribute{{Name: "a", Type: "text"}}
 		},
-		`hold "" is unknown`:    func(d *schema.Description) { d.Faults[0].Hold = "" },
-		`reversibility "maybe"`: func(d *schema.Description) { d.Faults[0].Reversibility = "maybe" },
-		"revert_ms":             func(d *schema.Description) { d.Faults[0].RevertMS = 0 },
+		"upgrade faultline, or tell": func(d *schema.Description) { d.Faults[0].Capabilities = []schema.Capability{"moon"} },
+		"TEST_* is":                  func(d *schema.Description) { d.Environment = []schema.EnvVar{{Name: "TEST_* is"}} },
+		`hold "" is unknown`:         func(d *schema.Description) { d.Faults[0].Hold = "" },
+		`reversibility "maybe"`:      func(d *schema.Description) { d.Faults[0].Reversibility = "maybe" },
+		"revert_ms":                  func(d *schema.Description) { d.Faults[0].RevertMS = 0 },
 		`every sample has "ok"`: func(d *schema.Description) {
 			d.Probes = []schema.Probe{{Type: "testfile", Sample: []schema.Attribute{{Name: "ok", Type: "bool"}}}}
 		},

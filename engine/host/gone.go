@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -53,23 +52,8 @@ func (p *process) explain(err error) error {
 		return err
 	}
 	text := fmt.Sprintf("%s ended by itself, %s", p.binary.name, state)
-	if said := p.printed.cause(); said != "" {
+	if said := p.printed.Words().Cause(); said != "" {
 		text += ": " + said
 	}
 	return status.Error(codes.Unavailable, text)
-}
-
-// cause is the line that most likely says why a process ended: the first line of a
-// crash, or else the last one.
-func (p *printed) cause() string {
-	lines := p.tail()
-	for _, l := range lines {
-		if strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ") {
-			return l
-		}
-	}
-	if len(lines) == 0 {
-		return ""
-	}
-	return lines[len(lines)-1]
 }

@@ -10,10 +10,12 @@ package host
 
 import (
 	"cmp"
+	"log/slog"
 	"os"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/trust"
+	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 // Options say where plugins are and how they are run. The zero value finds none.
@@ -39,6 +41,12 @@ type Options struct {
 	// called by several goroutines, for one plugin by one at a time, and must return
 	// soon. Optional.
 	Stderr func(plugin, line string)
+	// Log takes what plugins log, with their levels, and at LevelTrace every call to one.
+	// Optional.
+	Log *slog.Logger
+	// Reattach names plugins that run already, in a debugger perhaps: they are not looked
+	// for and not started.
+	Reattach map[string]wire.Reattach
 	// StartTimeout is for a start until the plugin answers, and again until it is
 	// configured. 0: 10 s.
 	StartTimeout time.Duration
@@ -52,7 +60,10 @@ type Options struct {
 }
 
 // Host runs plugins. Its methods may be called by several goroutines.
-type Host struct{ opts Options }
+type Host struct {
+	opts      Options
+	protocols protocols
+}
 
 // New makes a Host; it does nothing yet.
 func New(o Options) *Host {
@@ -65,5 +76,5 @@ func New(o Options) *Host {
 	if o.Stderr == nil {
 		o.Stderr = func(string, string) {}
 	}
-	return &Host{o}
+	return &Host{opts: o, protocols: protocols{wire.OldestProtocol, wire.Protocol}}
 }

@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"runtime"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,6 +17,7 @@ type Listed struct {
 	Name        string
 	Path        string
 	SHA256      string
+	Attached    bool // it runs already
 	Description *schema.Description
 	Err         error
 }
@@ -26,12 +29,24 @@ var describers = max(4, runtime.GOMAXPROCS(0))
 // List describes every plugin that Find would find, by name.
 func (h *Host) List(ctx context.Context) []Listed {
 	found := h.found()
+	for name := range h.opts.Reattach {
+		if !slices.ContainsFunc(found, func(f foundFile) bool { return f.name == name }) {
+			found = append(found, foundFile{name: name})
+		}
+	}
+	slices.SortFunc(found, func(a, b foundFile) int { return strings.Compare(a.name, b.name) })
 	out := make([]Listed, len(found))
 	var g errgroup.Group
 	g.SetLimit(describers)
 	for i, f := range found {
 		g.Go(func() error {
 			l := Listed{Name: f.name, Path: f.path}
+			if _, ok := h.opts.Reattach[f.name]; ok {
+				l.Path, l.Attached = "", true
+				l.Description, l.Err = h.Describe(ctx, f.name)
+				out[i] = l
+				return nil
+			}
 			if l.Path, l.Err = h.Find(f.name); l.Err == nil {
 				l.Description, l.SHA256, l.Err = h.describe(ctx, l.Name, l.Path)
 			} else {

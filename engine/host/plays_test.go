@@ -45,8 +45,25 @@ func play(role string) {
 			_, _ = syscall.Write(2, []byte("{\"@message\":1}\n\x1b[31mred\x1b[0m\n"+strings.Repeat("x", 100_000)+"\nraw words\n"))
 			_, _ = syscall.Write(1, []byte("on descriptor 1\n"))
 			fmt.Println("on standard output")
+			fmt.Fprintln(os.Stderr, "on standard error")
 			return nil
 		})
+		sdk.Serve(p)
+	case "endless": // lists targets that together are more than any answer may be
+		p := testPlugin("1.2.3")
+		p.Targets = []sdk.TargetType{sdk.Target[struct{}]{
+			Type: "testfile_endless", Doc: "Files without end.", Interfaces: []string{"file"},
+			Discover: func(context.Context, struct{}) ([]sdk.Candidate, error) {
+				out := make([]sdk.Candidate, 100_000)
+				for i := range out {
+					out[i] = sdk.Candidate{ID: fmt.Sprint(i), Name: strings.Repeat("x", 1000)}
+				}
+				return out, nil
+			},
+		}}
+		p.Actions = append(p.Actions, sdk.Action[struct{}]{Type: "testfile_huge", Doc: "Says too much.", Do: func(context.Context, struct{}) (string, error) {
+			return strings.Repeat("x", wire.MaxMessage), nil
+		}})
 		sdk.Serve(p)
 	case "crash":
 		fmt.Fprintln(os.Stderr, "cannot find my marbles")
@@ -104,7 +121,12 @@ func play(role string) {
 		sdk.Serve(p)
 	case "engine":
 		playEngine()
+	case "panic at start":
+		panicking()
 	default:
+		if crash(role) {
+			return
+		}
 		fmt.Fprintf(os.Stderr, "no role %q\n", role)
 		os.Exit(9)
 	}

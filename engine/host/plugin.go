@@ -26,8 +26,11 @@ type Plugin struct {
 	Trust       trust.Basis // on what ground it was started
 	Environment []string    // names of the variables that it may inherit beside the base
 	Description *schema.Description
+	Protocol    int  // that both sides speak
+	Attached    bool // it runs already: somebody else has started it, and ends it
 
-	process  *process
+	process  *process // nil when it is attached
+	attached *attached
 	client   *goplugin.Client
 	rpc      goplugin.ClientProtocol
 	sockets  string
@@ -41,18 +44,28 @@ type Plugin struct {
 
 // Done is closed when the process has ended, by itself or not. What it held is freed
 // by Close.
-func (p *Plugin) Done() <-chan struct{} { return p.process.done }
+func (p *Plugin) Done() <-chan struct{} {
+	if p.Attached {
+		return p.attached.done
+	}
+	return p.process.done
+}
 
 // PID is the number of the process, and of its group.
 func (p *Plugin) PID() int {
+	if p.Attached {
+		return p.attached.pid
+	}
 	p.process.mu.Lock()
 	defer p.process.mu.Unlock()
 	return p.process.pid
 }
 
-// Err says how the process ended, with the last lines that it printed, when it ended
-// by itself. It is nil while it runs, and after an end that Close or Kill brought.
+// Err says how the process ended, with its last words, when it ended by itself. It is nil while it runs, and after an end that Close or Kill brought.
 func (p *Plugin) Err() error {
+	if p.Attached {
+		return p.attached.err()
+	}
 	select {
 	case <-p.process.done:
 	default:
@@ -62,7 +75,7 @@ func (p *Plugin) Err() error {
 	if end != byItself {
 		return nil
 	}
-	return fmt.Errorf("plugin %s ended by itself (%s)%s", p.Name, state, lastWords(p.process.printed.tail()))
+	return fmt.Errorf("plugin %s ended by itself (%s)%s", p.Name, state, p.process.printed.Words())
 }
 
 // Close ends the plugin: it asks over the wire, closes the plugin's standard input,
@@ -71,7 +84,14 @@ func (p *Plugin) Err() error {
 // fault should be reverted by a call of its own first. After Close nothing of the
 // plugin is left: no process, goroutine, descriptor or folder. The error says that
 // it had to be killed.
+//
+// One that is attached is only left alone, by Kill, too: it puts back what it holds,
+// because the connection ends.
 func (p *Plugin) Close(ctx context.Context) error {
+	if p.Attached {
+		p.attached.detach()
+		return nil
+	}
 	if p.closing.Swap(true) {
 		<-p.closed
 		return p.result
@@ -97,7 +117,7 @@ func (p *Plugin) Close(ctx context.Context) error {
 	<-p.process.done
 	p.client.Kill() // go-plugin's own goroutines and folder; the process is gone
 	if _, end := p.process.exit(); end == killed && !p.toKill.Load() {
-		p.result = fmt.Errorf("plugin %s did not end within %s and was killed%s", p.Name, time.Since(began).Round(time.Millisecond), lastWords(p.process.printed.tail()))
+		p.result = fmt.Errorf("plugin %s did not end within %s and was killed%s", p.Name, time.Since(began).Round(time.Millisecond), p.process.printed.Words())
 	}
 	return p.result
 }
@@ -105,6 +125,10 @@ func (p *Plugin) Close(ctx context.Context) error {
 // Kill ends the plugin's process group at once, and frees what it held. What the
 // plugin held broken stays broken until somebody else reverts it.
 func (p *Plugin) Kill() {
+	if p.Attached {
+		p.attached.detach()
+		return
+	}
 	p.toKill.Store(true)
 	p.process.want(asked)
 	p.process.kill()

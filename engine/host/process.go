@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline-go/faultline/engine/host/output"
 )
 
 // process is a plugin's process, and go-plugin's runner.Runner. It leads a process
@@ -19,7 +21,7 @@ import (
 // of its own.
 type process struct {
 	binary  *binary // not owned
-	printed *printed
+	printed *output.Log
 
 	env      []string       // set by the runner function, before Start
 	stdin    *os.File       // held open as long as the engine wants the plugin
@@ -52,7 +54,7 @@ const (
 	busyPause = 10 * time.Millisecond
 )
 
-func newProcess(b *binary, p *printed) *process {
+func newProcess(b *binary, p *output.Log) *process {
 	return &process{binary: b, printed: p, done: make(chan struct{})}
 }
 
@@ -154,6 +156,7 @@ func (p *process) wait(proc *os.Process, read *sync.WaitGroup, pipes ...*os.File
 		f.Close()
 	}
 	p.stdin.Close()
+	p.printed.End()
 	close(p.done)
 }
 
@@ -163,9 +166,9 @@ func (p *process) wait(proc *os.Process, read *sync.WaitGroup, pipes ...*os.File
 func (p *process) readOut(f *os.File, first *io.PipeWriter) {
 	defer first.Close()
 	seen := false
-	w := &lineWriter{take: func(line []byte) {
+	w := &output.Lines{Take: func(line []byte) {
 		if seen {
-			p.printed.line(line)
+			p.printed.Line(line)
 			return
 		}
 		seen = true
@@ -174,14 +177,11 @@ func (p *process) readOut(f *os.File, first *io.PipeWriter) {
 		p.mu.Unlock()
 		_, _ = first.Write(append(line, '\n'))
 	}}
-	_, _ = io.Copy(w, f)
-	w.flush()
+	p.printed.Read(f, w)
 }
 
 func (p *process) readErr(f *os.File) {
-	w := &lineWriter{take: p.printed.line}
-	_, _ = io.Copy(w, f)
-	w.flush()
+	p.printed.Read(f, &output.Lines{Take: p.printed.Line})
 }
 
 // kill ends the whole process group at once.

@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 
+	"github.com/faultline-go/faultline/engine/host/output"
 	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
@@ -27,6 +28,9 @@ import (
 // Describe says what a plugin offers. It starts the plugin only when the cache does
 // not know the binary.
 func (h *Host) Describe(ctx context.Context, name string) (*schema.Description, error) {
+	if at, ok := h.opts.Reattach[name]; ok {
+		return h.describeAttached(ctx, name, at)
+	}
 	path, err := h.Find(name)
 	if err != nil {
 		return nil, err
@@ -77,6 +81,9 @@ func (h *Host) descriptionOf(ctx context.Context, b *binary) (*schema.Descriptio
 // It inherits the variables that options name. One of faultline's own plugins also gets
 // those that its description declares: what these mean is known, and checked.
 func (h *Host) Start(ctx context.Context, name string, q wire.Configure, options ...StartOption) (*Plugin, error) {
+	if at, ok := h.opts.Reattach[name]; ok {
+		return h.startAttached(ctx, name, at, q)
+	}
 	path, err := h.Find(name)
 	if err != nil {
 		return nil, err
@@ -177,17 +184,18 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %s: %w", b.name, err)
 	}
-	out := &printed{pass: func(line string) { h.opts.Stderr(b.name, line) }}
+	out := output.New(func(line string) {
+		h.opts.Stderr(b.name, line)
+		h.record(b.name, line)
+	})
 	proc := newProcess(b, out)
-	var synced [2]io.Writer // what Go code prints on os.Stdout and os.Stderr comes over gRPC
+	var synced [2]io.Writer // what go-plugin makes of os.Stdout and os.Stderr, before the SDK undoes it
 	for i := range synced {
-		synced[i] = &lineWriter{take: out.line}
+		synced[i] = &output.Lines{Take: out.Line}
 	}
 	client := goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig: goplugin.HandshakeConfig{
-			ProtocolVersion: wire.Protocol, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
-		},
-		Plugins:          goplugin.PluginSet{wire.ServiceName: service{}},
+		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
+		VersionedPlugins: h.protocols.sets(h.traces(b.name)),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
 		SyncStdout:       synced[0],
@@ -196,15 +204,15 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 		SkipHostEnv:      true,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			proc.env = append(environment(h.opts.Environ(), slices.Concat(h.opts.Inherit, inherit)), cmd.Env...)
+			inherited := environment(h.opts.Environ(), slices.Concat(h.opts.Inherit, inherit))
+			proc.env = slices.Concat(inherited, cmd.Env, h.logVariable())
 			return proc, nil
 		},
-		GRPCDialOptions: []grpc.DialOption{
+		GRPCDialOptions: append(door(),
 			grpc.WithIdleTimeout(0),
 			grpc.WithUnaryInterceptor(proc.unary),
 			grpc.WithStreamInterceptor(proc.stream),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
-		},
+		),
 	})
 	p := &Plugin{
 		Name: b.name, SHA256: b.sum, Path: b.path, Trust: b.basis, Environment: inherit,
@@ -214,13 +222,16 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 	limit, cancel := context.WithTimeout(ctx, h.opts.StartTimeout)
 	defer cancel()
 	stop := context.AfterFunc(limit, proc.kill)
-	err = p.connect(limit)
+	err = p.connect(limit, !b.served)
 	if !stop() && err == nil { // killed at the last moment
 		err = limit.Err()
 	}
 	if err == nil {
-		if err = check(p.Description, b.name); err == nil {
-			p.Version = p.Description.Version
+		if b.any && p.Description != nil {
+			p.Name = p.Description.Name
+		}
+		if err = check(p.Description, p.Name); err == nil {
+			p.Version, p.Protocol = p.Description.Version, client.NegotiatedVersion()
 			h.remember(b.sum, p.Description)
 			return p, nil
 		}
@@ -232,9 +243,9 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 }
 
 // connect makes the first calls. When they have been answered the socket's file is
-// not needed any more: removed now, nothing is left of it however the engine ends,
-// and nobody else can connect.
-func (p *Plugin) connect(ctx context.Context) error {
+// not needed any more, unless others are to connect: removed now, nothing is left of it
+// however the engine ends, and nobody else can connect.
+func (p *Plugin) connect(ctx context.Context, alone bool) error {
 	rpc, err := p.client.Client()
 	if err != nil {
 		return err
@@ -248,20 +259,24 @@ func (p *Plugin) connect(ctx context.Context) error {
 	if p.Description, err = p.Describe(ctx); err != nil {
 		return fmt.Errorf("describe: %w", err)
 	}
+	if !alone {
+		return nil
+	}
 	return os.RemoveAll(p.sockets)
 }
 
 // service makes go-plugin hand out a wire.Client.
 type service struct {
 	goplugin.NetRPCUnsupportedPlugin
+	watch func(wire.Call)
 }
 
 func (service) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error {
 	return errors.New("the engine serves nothing")
 }
 
-func (service) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, c *grpc.ClientConn) (any, error) {
-	return wire.NewClient(c), nil
+func (s service) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, c *grpc.ClientConn) (any, error) {
+	return wire.NewWatchedClient(c, s.watch), nil
 }
 
 // longestBase leaves room in the 108 bytes of a unix socket's path for the two

@@ -88,7 +88,7 @@ type PluginUsed struct {
 	Version     string          `json:"version"`
 	SHA256      string          `json:"sha256"`
 	Path        string          `json:"path"`
-	Trust       string          `json:"trust,omitempty"` // builtin, locked, override or insecure; empty: an older journal
+	Trust       string          `json:"trust,omitempty"` // builtin, locked, override, attached or insecure; empty: an older journal
 	Environment []string        `json:"environment,omitempty"`
 	Settings    json.RawMessage `json:"settings,omitempty"`
 }

@@ -84,7 +84,16 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	p.addProbesAndGuards(s)
 	var problems Problems
 	p.Limits = limitsOf(s.Limits, o.Policy)
+	all, err := needs(s, plugins)
+	if err != nil {
+		return nil, err
+	}
+	p.Capabilities = byCapability(all)
 	problems = append(problems, o.Policy.check(s)...)
+	problems = append(problems, o.Policy.deny(all)...)
+	if len(problems) > 0 { // not even looked for is what may not be touched
+		return nil, problems
+	}
 	chances, err := draw(s, o)
 	if err != nil {
 		return nil, err
@@ -112,7 +121,7 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 			continue
 		}
 		pos := positions(s.Experiments[i])
-		if err := prepare(ctx, x, plugins, pos, &problems); err != nil {
+		if err := prepare(ctx, s, s.Experiments[i], x, plugins, &problems); err != nil {
 			return nil, err
 		}
 		problems = append(problems, checkLimits(p.Limits, x, sets, pos)...)
@@ -343,7 +352,7 @@ func observeFor(e journal.ExperimentSpec) time.Duration {
 
 // prepare asks each fault to look at its targets now. It learns what the fault
 // would occupy, and finds out before the run what cannot work.
-func prepare(ctx context.Context, x *Experiment, plugins Plugins, pos func(string) string, problems *Problems) error {
+func prepare(ctx context.Context, day *scenario.Scenario, e *scenario.Experiment, x *Experiment, plugins Plugins, problems *Problems) error {
 	for i := range x.Steps {
 		s := &x.Steps[i]
 		if len(s.Targets) == 0 {
@@ -353,14 +362,20 @@ func prepare(ctx context.Context, x *Experiment, plugins Plugins, pos func(strin
 		if err != nil {
 			return err
 		}
-		if err := s.prepare(ctx, plugin, x.Spec.Name, pos(s.Name), problems); err != nil {
+		if err := s.prepare(ctx, plugin, x.Spec.Name, place{day, e.Steps[i]}, problems); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Step) prepare(ctx context.Context, plugin Planner, experiment, pos string, problems *Problems) error {
+// place is where a step stands, to say what is wrong with it.
+type place struct {
+	day  *scenario.Scenario
+	step *scenario.Step
+}
+
+func (s *Step) prepare(ctx context.Context, plugin Planner, experiment string, where place, problems *Problems) error {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
 	results, err := plugin.Prepare(ctx, s.PrepareRequest())
@@ -368,7 +383,7 @@ func (s *Step) prepare(ctx context.Context, plugin Planner, experiment, pos stri
 		if errors.Is(err, wire.ErrGone) || errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("prepare %s: %w", s.Name, err)
 		}
-		problems.add(pos, fmt.Sprintf("fault %s of experiment %s cannot be prepared", s.Name, experiment), err.Error())
+		problems.add(where.step.Pos, fmt.Sprintf("fault %s of experiment %s cannot be prepared", s.Name, experiment), err.Error())
 		return nil
 	}
 	answered := map[string]bool{}
@@ -379,7 +394,8 @@ func (s *Step) prepare(ctx context.Context, plugin Planner, experiment, pos stri
 		}
 		if r.Err != "" {
 			answered[r.Target] = true
-			problems.add(pos, fmt.Sprintf("fault %s of experiment %s cannot be injected into %s", s.Name, experiment, s.Targets[at].Name), r.Err)
+			summary := fmt.Sprintf("fault %s of experiment %s cannot be injected into %s", s.Name, experiment, s.Targets[at].Name)
+			where.add(problems, summary, r)
 			continue
 		}
 		s.Targets[at].Resources = r.Resources
@@ -391,6 +407,21 @@ func (s *Step) prepare(ctx context.Context, plugin Planner, experiment, pos stri
 		}
 	}
 	return nil
+}
+
+// add says why a target cannot be prepared: at the arguments that the plugin names, or at
+// the step.
+func (p place) add(problems *Problems, summary string, r wire.Prepared) {
+	if len(r.Problems) == 0 {
+		problems.add(p.step.Pos, summary, r.Err)
+	}
+	for _, d := range p.day.Refuse(refusals(p.step.Plugin, p.step.Config, r.Problems)).All() {
+		pos := p.step.Pos
+		if d.File != "" {
+			pos = fmt.Sprintf("%s:%d,%d", d.File, d.Line, d.Column)
+		}
+		problems.add(pos, summary, d.Quote+d.Detail)
+	}
 }
 
 // PrepareRequest is the question for a fault's undo records.

@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // lamps is a plugin that planning talks to.
 type lamps struct {
+	may      []schema.Capability // of lamp_off
 	found    []schema.Candidate
 	discover error
 	prepare  func(wire.Prepare) ([]wire.Prepared, error) // nil: all is well
@@ -37,7 +38,7 @@ func (l *lamps) Description(name string) (*schema.Description, error) {
 		return nil, fmt.Errorf("plugin %s is not there", name)
 	}
 	return &schema.Description{Name: "lamp", Version: "1.2.3", Faults: []schema.Fault{
-		{Type: "lamp_off", Hold: schema.HoldJournal, Reversibility: schema.Reversible, RevertMS: 2000, SettleMS: 500, Concurrency: 2},
+		{Type: "lamp_off", Hold: schema.HoldJournal, Reversibility: schema.Reversible, RevertMS: 2000, SettleMS: 500, Concurrency: 2, Capabilities: l.may},
 		{Type: "lamp_dim", Hold: schema.HoldKernel, Reversibility: schema.SelfHealing, RevertMS: 100, Concurrency: 16},
 	}}, nil
 }
@@ -280,6 +281,15 @@ func TestBuildProblems(t *testing.T) {
 			want:   "day.hcl:lamp_off.one: fault lamp_off is not allowed in environment staging\n  Allowed by p.hcl: lamp_dim.",
 		},
 		{
+			name: "a capability that is denied", lamps: &lamps{discover: errors.New("it was touched"), may: []schema.Capability{schema.CapRoot, schema.CapDocker}},
+			policy: &Policy{Source: "p.hcl", Environment: "staging", DenyCapabilities: []schema.Capability{schema.CapExec, schema.CapDocker}},
+			want:   "day.hcl:lamp_off.one: fault lamp_off.one needs the capability docker, which environment staging denies\n  It commands a Docker engine, which is as good as being root on its machine. Denied by p.hcl.",
+		},
+		{
+			name: "another capability is denied", lamps: &lamps{found: fleet(3), may: []schema.Capability{schema.CapRoot}},
+			policy: &Policy{Source: "p.hcl", Environment: "staging", DenyCapabilities: []schema.Capability{schema.CapExec}},
+		},
+		{
 			name: "two faults on one thing", lamps: &lamps{found: fleet(1)},
 			change: func(s *scenario.Scenario) { second(s, 5*time.Second) },
 			want:   "day.hcl:lamp_dim.two: lamp_off.one and lamp_dim.two would both act on lamp:id-00/switch at the same time\n  Let one follow the other: after = [fault.lamp_off.one].",
@@ -346,6 +356,9 @@ func TestBuildProblems(t *testing.T) {
 			var problems Problems
 			if errors.As(err, &problems) == c.broken {
 				t.Errorf("the error is %T", err)
+			}
+			if byPolicy := strings.Contains(c.want, " environment staging"); problems.Refused() != byPolicy {
+				t.Errorf("refused by the policy: %v", problems.Refused())
 			}
 		})
 	}

@@ -43,8 +43,10 @@ type Plan struct {
 	Experiments []Experiment               `json:"experiments"`
 	Guards      []Guard                    `json:"guards,omitempty"`
 	Limits      Limits                     `json:"limits"`
-	Longest     time.Duration              `json:"longest_ns"` // of the whole run when nothing goes wrong
-	Warnings    []string                   `json:"warnings,omitempty"`
+	// Capabilities are what the plugins need for it, by what they say of themselves.
+	Capabilities []CapabilityUse `json:"capabilities,omitempty"`
+	Longest      time.Duration   `json:"longest_ns"` // of the whole run when nothing goes wrong
+	Warnings     []string        `json:"warnings,omitempty"`
 }
 
 // File is a source file of the scenario.
@@ -300,6 +302,9 @@ func Drift(saved, now *Plan) string {
 		if i < len(saved.Plugins) && saved.Plugins[i].Version != p.Version {
 			return fmt.Sprintf("plugin %s was version %s and is now %s", p.Name, saved.Plugins[i].Version, p.Version)
 		}
+	}
+	if words := func(p *Plan) string { return fmt.Sprint(p.Capabilities) }; words(saved) != words(now) {
+		return "its plugins need other capabilities"
 	}
 	return "its variables, limits or inventory have changed"
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/faultline-go/faultline/engine/scenario"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // Policy is what an environment allows. It can only tighten a scenario: the
@@ -16,6 +17,8 @@ type Policy struct {
 	Plugins     []string // allowed; empty: all
 	Faults      []string // allowed types; empty: all
 	Environment string
+
+	DenyCapabilities []schema.Capability
 }
 
 // check refuses what the policy does not allow. A nil policy allows everything.
@@ -26,13 +29,13 @@ func (p *Policy) check(s *scenario.Scenario) Problems {
 	var ps Problems
 	for _, x := range s.Plugins {
 		if len(p.Plugins) > 0 && !slices.Contains(p.Plugins, x.Name) {
-			ps.add(x.Pos, fmt.Sprintf("plugin %s is not allowed in environment %s", x.Name, p.Environment), "Allowed by "+p.Source+": "+strings.Join(p.Plugins, ", ")+".")
+			ps.refuse(x.Pos, fmt.Sprintf("plugin %s is not allowed in environment %s", x.Name, p.Environment), "Allowed by "+p.Source+": "+strings.Join(p.Plugins, ", ")+".")
 		}
 	}
 	for _, e := range s.Experiments {
 		for _, step := range e.Steps {
 			if step.Kind == scenario.FaultStep && len(p.Faults) > 0 && !slices.Contains(p.Faults, step.Type) {
-				ps.add(step.Pos, fmt.Sprintf("fault %s is not allowed in environment %s", step.Type, p.Environment), "Allowed by "+p.Source+": "+strings.Join(p.Faults, ", ")+".")
+				ps.refuse(step.Pos, fmt.Sprintf("fault %s is not allowed in environment %s", step.Type, p.Environment), "Allowed by "+p.Source+": "+strings.Join(p.Faults, ", ")+".")
 			}
 		}
 	}

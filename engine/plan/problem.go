@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -10,6 +11,7 @@ type Problem struct {
 	Pos     string // "file:line"; may be empty
 	Summary string
 	Detail  string // what to do
+	Policy  bool   // the environment's policy forbids it
 }
 
 // Problems is the error that Build returns for what the user can mend.
@@ -30,6 +32,16 @@ func (ps Problems) Error() string {
 		}
 	}
 	return b.String()
+}
+
+// Refused says whether the policy is what stands against the plan.
+func (ps Problems) Refused() bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool { return p.Policy })
+}
+
+// refuse adds what the policy forbids.
+func (ps *Problems) refuse(pos, summary, detail string) {
+	*ps = append(*ps, Problem{Pos: pos, Summary: summary, Detail: detail, Policy: true})
 }
 
 func (ps *Problems) add(pos, summary, detail string) {

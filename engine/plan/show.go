@@ -33,6 +33,7 @@ func (p *Plan) Show(out io.Writer) error {
 	}
 	w.guards(p.Guards)
 	w.limits(p.Limits)
+	w.capabilities(p.Capabilities)
 	for i, warning := range p.Warnings {
 		if i == 0 {
 			w.printf("\n")

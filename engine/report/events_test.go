@@ -65,7 +65,7 @@ func fill(v reflect.Value, name string) {
 			v.SetMapIndex(reflect.ValueOf(key), x)
 		}
 	case reflect.String:
-		words := map[string]string{"Status": "om", "Good": "1?", "Place": "day.hcl:3", "Phase": "during", "Expect": "recover", "Ending": "completed", "Outcome": "failed"}
+		words := map[string]string{"Status": "om", "Good": "1?", "Place": "day.hcl:3", "Phase": "during", "Expect": "recover", "Ending": "completed", "Outcome": "failed", "Trust": "locked"}
 		v.SetString(first(words[name], "some "+name))
 	case reflect.Bool:
 		v.SetBool(true)

@@ -26,6 +26,8 @@ func checkedAgainst(b trust.Basis) string {
 		return "the lock file"
 	case trust.Override:
 		return "nothing (dev_overrides)"
+	case trust.Attached:
+		return "nothing (attached)"
 	case trust.Insecure:
 		return "nothing (-insecure)"
 	}

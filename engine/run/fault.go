@@ -63,7 +63,7 @@ func (r *run) inject(x *experiment, s *step) {
 		return
 	}
 	r.start(func() {
-		ctx, cancel := context.WithTimeout(x.calls, prepareTimeout)
+		ctx, cancel := context.WithTimeout(x.calls, prepareTimeout+r.slack(s.plan.Plugin))
 		defer cancel()
 		results, err := plugin.Prepare(ctx, s.plan.PrepareRequest())
 		r.send(func() { r.prepared(x, s, plugin, results, err) })
@@ -202,12 +202,13 @@ func (r *run) callInject(x *experiment, s *step, plugin Plugin) {
 	f := s.fault
 	s.state = injecting
 	// Where the plugin would end the lease there is nothing more to wait for.
-	timeout := min(injectTimeout+s.plan.RevertBudget, f.intent.HardEnd-s.plan.Lease/3)
+	slack := r.slack(s.plan.Plugin)
+	timeout := min(injectTimeout+s.plan.RevertBudget, f.intent.HardEnd-s.plan.Lease/3) + slack
 	f.called = time.Now()
 	f.deadline = f.called.Add(timeout)
 	q := wire.Inject{
 		Lease: f.lease(r.Epoch, r.Run), Type: s.plan.Type, Config: s.plan.Full, Targets: f.undo,
-		TTL: s.plan.Lease, HardEnd: f.intent.HardEnd,
+		TTL: s.plan.Lease + slack, HardEnd: f.intent.HardEnd + slack,
 	}
 	ctx, cancel := context.WithTimeout(x.calls, timeout)
 	r.start(func() {
@@ -230,7 +231,7 @@ func (r *run) injected(x *experiment, s *step, plugin Plugin, results []wire.Inj
 		f.until = f.in.Add(s.plan.Duration)
 		// An injection that took long must not carry the fault beyond its lease's hard
 		// end, where the plugin would end it.
-		if last := f.called.Add(f.intent.HardEnd - s.plan.Lease/3); f.until.After(last) {
+		if last := f.called.Add(f.intent.HardEnd - s.plan.Lease/3 + r.slack(s.plan.Plugin)); f.until.After(last) {
 			f.until = last
 		}
 		return

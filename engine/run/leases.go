@@ -25,6 +25,8 @@ type keeper struct {
 	session Session
 	every   time.Duration
 	lost    time.Duration // without an acknowledgement
+
+	patience time.Duration // for the opening of the session
 	acked   atomic.Int64  // Unix nanoseconds of the sending of the last acknowledged renewal
 	cancel  context.CancelFunc
 	broken  bool // the session is: the plugin puts everything back by itself. The owner's
@@ -49,7 +51,7 @@ func (r *run) openSessions() {
 		}
 		pending++
 		ctx, cancel := context.WithCancel(r.life)
-		k := &keeper{plugin: name, every: shortest / renewals, lost: shortest * lostAfter / 5, cancel: cancel}
+		k := &keeper{plugin: name, every: shortest / renewals, lost: shortest*lostAfter/5 + r.slack(name), patience: sessionTimeout + r.slack(name), cancel: cancel}
 		r.start(func() {
 			err := k.open(ctx, p)
 			r.send(func() {
@@ -70,10 +72,10 @@ func (r *run) openSessions() {
 
 // open gives up when the plugin does not answer in time.
 func (k *keeper) open(ctx context.Context, p Plugin) (err error) {
-	late := time.AfterFunc(sessionTimeout, k.cancel)
+	late := time.AfterFunc(k.patience, k.cancel)
 	k.session, err = p.Session(ctx)
 	if !late.Stop() {
-		return fmt.Errorf("it gave no answer within %s", sessionTimeout)
+		return fmt.Errorf("it gave no answer within %s", k.patience)
 	}
 	return err
 }

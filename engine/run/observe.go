@@ -20,7 +20,7 @@ func (r *run) observe(s *step) {
 	began := time.Now()
 	q := wire.Observe{Type: s.plan.Type, Config: s.plan.Full, Targets: f.undo}
 	r.start(func() {
-		ctx, cancel := context.WithTimeout(r.life, observeTimeout)
+		ctx, cancel := context.WithTimeout(r.life, observeTimeout+r.slack(s.plan.Plugin))
 		defer cancel()
 		results, err := plugin.Observe(ctx, q)
 		r.send(func() {

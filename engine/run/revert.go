@@ -39,7 +39,7 @@ func (r *run) revert(x *experiment, s *step, cause string) {
 // revertUntil tries until every target is settled. What one attempt has put back the
 // next one does not touch. It runs outside the owner.
 func (r *run) revertUntil(s *step, q wire.Revert) (settled []wire.Reverted, err error) {
-	giveUp := time.Now().Add(s.plan.RevertBudget + r.Patience)
+	giveUp := time.Now().Add(s.plan.RevertBudget + r.Patience + r.slack(s.plan.Plugin))
 	open := q.Targets
 	failures := map[string]wire.Reverted{}
 	for wait := firstRetry; ; wait = min(2*wait, longestWait) {
@@ -73,7 +73,7 @@ func (r *run) revertUntil(s *step, q wire.Revert) (settled []wire.Reverted, err 
 
 // revertOnce is one attempt, by a plugin that is started anew if it must be.
 func (r *run) revertOnce(s *step, q wire.Revert, giveUp time.Time) ([]wire.Reverted, error) {
-	ctx, cancel := context.WithTimeout(r.life, min(s.plan.RevertBudget+r.Patience/2, time.Until(giveUp)))
+	ctx, cancel := context.WithTimeout(r.life, min(s.plan.RevertBudget+r.Patience/2+r.slack(s.plan.Plugin), time.Until(giveUp)))
 	defer cancel()
 	plugin, err := r.crew.living(ctx, s.plan.Plugin)
 	if err != nil {
@@ -109,7 +109,7 @@ func (r *run) revertLate(s *step, q wire.Revert, results []wire.Reverted, last t
 
 // stillBites looks at the targets once. It runs outside the owner.
 func (r *run) stillBites(s *step) (bool, error) {
-	ctx, cancel := context.WithTimeout(r.life, observeTimeout)
+	ctx, cancel := context.WithTimeout(r.life, observeTimeout+r.slack(s.plan.Plugin))
 	defer cancel()
 	plugin, err := r.crew.living(ctx, s.plan.Plugin)
 	if err != nil {

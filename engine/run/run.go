@@ -98,6 +98,21 @@ type Options struct {
 	// Patience is how long a failing revert is tried again, on top of its own
 	// budget; 0: DefaultPatience.
 	Patience time.Duration
+	// Debugged names plugins that a person may stop for a while, in a debugger. They get
+	// Slack more time for everything, their leases last as long, and none of them is taken
+	// for hung. What they hold still ends when the engine does, because the session ends.
+	Debugged map[string]bool
+}
+
+// Slack is how long a plugin may be stopped in a debugger.
+const Slack = time.Hour
+
+// slack is how much longer everything of a plugin may take.
+func (r *run) slack(plugin string) time.Duration {
+	if r.Debugged[plugin] {
+		return Slack
+	}
+	return 0
 }
 
 // DefaultPatience is the default of Options.Patience.
@@ -129,7 +144,7 @@ func Do(ctx context.Context, o Options) error {
 		ctx:     ctx,
 		inbox:   make(chan func(), 64),
 		closed:  make(chan struct{}),
-		crew:    newCrew(o.Plugins, o.Restart),
+		crew:    newCrew(o.Plugins, o.Restart, o.Debugged),
 		folder:  judge.NewFolder(),
 	}
 	r.crew.hung = func(name string) {

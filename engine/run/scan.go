@@ -32,7 +32,7 @@ func (r *run) scan(when string) error {
 		}
 		pending++
 		r.start(func() {
-			ctx, cancel := context.WithTimeout(r.life, scanTimeout)
+			ctx, cancel := context.WithTimeout(r.life, scanTimeout+r.slack(name))
 			defer cancel()
 			plugin, err := r.crew.living(ctx, name)
 			var got []wire.Finding

@@ -21,6 +21,8 @@ type args struct {
 	what string    // in words, with its article: "a scenario block"
 	ctx  *hcl.EvalContext
 	bad  bool
+	// elsewhere says where a name belongs that is not known here. Optional.
+	elsewhere func(name string) string
 }
 
 func (l *loader) args(b *hclsyntax.Block, what string, ctx *hcl.EvalContext) *args {
@@ -63,6 +65,11 @@ func (a *args) only(names, blocks []string) {
 }
 
 func (a *args) meant(given string, first, second []string) string {
+	if a.elsewhere != nil {
+		if hint := a.elsewhere(given); hint != "" {
+			return hint
+		}
+	}
 	if hint := a.l.didYouMean(given, first); hint != "" {
 		return hint
 	}

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/faultline-go/faultline/sdk/schema"
 )
@@ -42,7 +39,7 @@ func (d *decoder) decode(body *hclsyntax.Body, s schema.Body, at hcl.Range) (Con
 	if d.bad {
 		return Config{}, false
 	}
-	c := Config{Full: bytes.Clone(d.full.Bytes())}
+	c := Config{Full: bytes.Clone(d.full.Bytes()), origin: &origin{d.l, body, at, d.ctx, d.what}}
 	c.Redacted = c.Full
 	if d.secret {
 		c.Redacted = bytes.Clone(d.redacted.Bytes())
@@ -82,7 +79,7 @@ func (d *decoder) body(body *hclsyntax.Body, s schema.Body, at hcl.Range, what s
 	for _, b := range s.Blocks {
 		blocks = append(blocks, b.Name)
 	}
-	a := &args{l: d.l, body: body, at: at, what: what, ctx: d.ctx}
+	a := &args{l: d.l, body: body, at: at, what: what, ctx: d.ctx, elsewhere: func(name string) string { return inside(s, name) }}
 	a.only(names, blocks)
 	d.bad = d.bad || a.bad
 
@@ -118,22 +115,97 @@ func (d *decoder) body(body *hclsyntax.Body, s schema.Body, at hcl.Range, what s
 		switch {
 		case ok && !isNull(v):
 			field(x.Name)
-			d.attribute(v, x, attr.Expr.Range())
+			d.attribute(v, x, attr.Expr)
+			if x.Deprecated != "" {
+				d.l.warn(attr.NameRange, "Deprecated argument", "The argument %q of %s still works, and will not for ever: %s.", x.Name, what, trimStop(x.Deprecated))
+			}
 		case x.Default != nil:
 			field(x.Name)
 			d.writeJSON(x.Default, x.Sensitive)
 		case x.Required:
 			hint := d.missing
-			if x.Doc != "" {
-				hint = " It is " + trimStop(x.Doc) + "." + hint
+			if x.Example != nil {
+				hint += fmt.Sprintf(" Write for example: %s = %s.", x.Name, literal(x.Example))
 			}
-			d.error(at, "Missing argument", "The argument %q is needed in %s.%s", x.Name, what, hint)
+			about := ""
+			if x.Doc != "" {
+				about = ": " + trimStop(x.Doc)
+			}
+			d.error(at, "Missing argument", "The argument %q is needed in %s%s.%s", x.Name, what, about, hint)
 		}
 	}
 	for i := range s.Blocks {
 		d.blocks(body, &s.Blocks[i], at, what, field)
 	}
+	d.rules(body, s.Rules, at, what)
 	d.write("}")
+}
+
+// inside says in which nested block an argument stands that was given beside it.
+func inside(s schema.Body, name string) string {
+	if path := holder(s, name); path != "" {
+		return fmt.Sprintf(" It stands inside %s.", path)
+	}
+	return ""
+}
+
+func holder(s schema.Body, name string) string {
+	for i := range s.Blocks {
+		b := &s.Blocks[i]
+		if b.Body.Attribute(name) != nil || b.Body.Block(name) != nil {
+			return b.Name + " { … }"
+		}
+	}
+	for i := range s.Blocks {
+		if path := holder(s.Blocks[i].Body, name); path != "" {
+			return s.Blocks[i].Name + " { " + path + " }"
+		}
+	}
+	return ""
+}
+
+// rules checks what must hold between arguments and blocks.
+func (d *decoder) rules(body *hclsyntax.Body, rules []schema.Rule, at hcl.Range, what string) {
+	for _, r := range rules {
+		var given []string
+		var second hcl.Range
+		for _, name := range r.Of {
+			where, ok := d.given(body, name)
+			if !ok {
+				continue
+			}
+			if given = append(given, name); len(given) <= 2 {
+				second = where
+			}
+		}
+		switch n := len(given); {
+		case n == 0 && r.Kind == schema.ExactlyOne:
+			d.error(at, "Missing argument", "%s needs one of %s.%s", subjectOf(what), anyOf(r.Of), d.missing)
+		case n == 0 && r.Kind == schema.AtLeastOne:
+			d.error(at, "Missing argument", "%s needs at least one of %s.%s", subjectOf(what), anyOf(r.Of), d.missing)
+		case n > 1 && (r.Kind == schema.ExactlyOne || r.Kind == schema.AtMostOne):
+			d.error(second, "Arguments that exclude each other", "%s takes only one of %s. Remove %q, or %q.", subjectOf(what), allOf(r.Of), given[1], given[0])
+		case n > 0 && n < len(r.Of) && r.Kind == schema.Together:
+			lacking := slices.DeleteFunc(slices.Clone(r.Of), func(name string) bool { return slices.Contains(given, name) })
+			d.error(second, "Missing argument", "In %s, %s belong together. Add %s, or remove %s.", what, allOf(r.Of), allOf(lacking), allOf(given))
+		}
+	}
+}
+
+// given says whether an argument or block has a value, and where.
+func (d *decoder) given(body *hclsyntax.Body, name string) (hcl.Range, bool) {
+	if attr := body.Attributes[name]; attr != nil {
+		// What is wrong with the expression was reported when it was decoded.
+		if v, diags := attr.Expr.Value(d.ctx); diags.HasErrors() || !isNull(v) {
+			return attr.NameRange, true
+		}
+	}
+	for _, b := range body.Blocks {
+		if b.Type == name {
+			return b.TypeRange, true
+		}
+	}
+	return hcl.Range{}, false
 }
 
 func isNull(v cty.Value) bool {
@@ -142,183 +214,83 @@ func isNull(v cty.Value) bool {
 }
 
 // blocks writes the nested blocks of one name: an object where there can be only
-// one, else a list of them.
+// one, by their labels where they have any, else a list of them.
 func (d *decoder) blocks(body *hclsyntax.Body, s *schema.Block, at hcl.Range, what string, field func(string)) {
+	var labels []string
+	if s.Label != "" {
+		labels = []string{s.Label}
+	}
 	var found []*hclsyntax.Block
+	first := map[string]*hclsyntax.Block{}
 	for _, b := range body.Blocks {
-		if b.Type == s.Name {
-			if !d.l.labelled(b, nil) {
-				d.bad = true
+		if b.Type != s.Name {
+			continue
+		}
+		if !d.l.labelled(b, labels) {
+			d.bad = true
+			continue
+		}
+		if s.Label != "" {
+			if other := first[b.Labels[0]]; other != nil {
+				d.error(b.DefRange(), "Duplicate "+s.Name, "There is a %s %q already at %s. Give one of them another name.", s.Name, b.Labels[0], place(other.DefRange()))
 				continue
 			}
-			found = append(found, b)
+			first[b.Labels[0]] = b
 		}
+		found = append(found, b)
 	}
 	if len(found) < s.Min && body.Attributes[s.Name] == nil {
-		d.error(at, "Missing block", "%s needs %d %s { … } and has %d.", upperFirst(what), s.Min, s.Name, len(found))
+		d.error(at, "Missing block", "%s needs %d %s { … } and has %d.", subjectOf(what), s.Min, s.Name, len(found))
 	}
 	if s.Max > 0 && len(found) > s.Max {
-		d.error(found[s.Max].DefRange(), "Too many blocks", "%s takes at most %d %s { … }; the first is at %s.", upperFirst(what), s.Max, s.Name, place(found[0].DefRange()))
+		d.error(found[s.Max].DefRange(), "Too many blocks", "%s takes at most %d %s { … }; the first is at %s.", subjectOf(what), s.Max, s.Name, place(found[0].DefRange()))
 		return
 	}
 	if len(found) == 0 {
 		return
 	}
 	field(s.Name)
-	inner := fmt.Sprintf("%s { … } of %s", s.Name, what)
-	if s.Max == 1 {
-		d.body(found[0].Body, s.Body, header(found[0]), inner, nil, nil)
+	if s.Max == 1 && s.Label == "" {
+		d.body(found[0].Body, s.Body, header(found[0]), fmt.Sprintf("%s { … } of %s", s.Name, what), nil, nil)
 		return
 	}
-	d.write("[")
+	open, end := "[", "]"
+	if s.Label != "" {
+		open, end = "{", "}"
+	}
+	d.write(open)
 	for i, b := range found {
 		if i > 0 {
 			d.write(",")
 		}
+		inner := fmt.Sprintf("%s { … } of %s", s.Name, what)
+		if s.Label != "" {
+			inner = fmt.Sprintf("%s %q { … } of %s", s.Name, b.Labels[0], what)
+			d.writeJSON(b.Labels[0], false)
+			d.write(":")
+		}
 		d.body(b.Body, s.Body, header(b), inner, nil, nil)
 	}
-	d.write("]")
+	d.write(end)
 }
 
 // trimStop takes the full stop off a sentence, so that it can go on.
 func trimStop(s string) string { return strings.TrimSuffix(s, ".") }
+
+// subjectOf begins a sentence with a block in words. The name of a nested block stays as
+// it is written.
+func subjectOf(what string) string {
+	if strings.HasPrefix(what, "a ") || strings.HasPrefix(what, "an ") || strings.HasPrefix(what, "the ") {
+		return upperFirst(what)
+	}
+	return what
+}
 
 func upperFirst(s string) string {
 	if s == "" {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
-}
-
-// attribute checks a value against its declaration and writes it.
-func (d *decoder) attribute(v cty.Value, x *schema.Attribute, at hcl.Range) {
-	marked := v.ContainsMarked()
-	if marked && d.refuseSecrets && !x.Sensitive {
-		d.error(at, "Sensitive value", "The argument %q of %s is written down, so that the fault can be put back after a crash, and cannot take a sensitive value. Name an environment variable or a file that holds it, where the plugin offers that.", x.Name, d.what)
-		return
-	}
-	inner, kind := x.Type, ""
-	if i := strings.IndexByte(x.Type, '('); i > 0 {
-		kind, inner = x.Type[:i], x.Type[i+1:len(x.Type)-1]
-	}
-	secret := x.Sensitive || v.IsMarked()
-	v, _ = v.Unmark()
-	switch kind {
-	case "":
-		d.scalar(v, x, inner, at, secret, fmt.Sprintf("The argument %q", x.Name))
-	case "list":
-		t := v.Type()
-		if !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
-			hint := ""
-			if t.IsPrimitiveType() {
-				hint = fmt.Sprintf(" Write [%s].", d.l.text(at))
-			}
-			d.error(at, "Wrong type", "The argument %q is a list, and this is %s.%s", x.Name, typeInWords(t), hint)
-			return
-		}
-		d.write("[")
-		n := 0
-		for it := v.ElementIterator(); it.Next(); n++ {
-			if n > 0 {
-				d.write(",")
-			}
-			_, e := it.Element()
-			d.element(e, x, inner, at, secret)
-		}
-		d.write("]")
-	case "map":
-		t := v.Type()
-		if !t.IsMapType() && !t.IsObjectType() {
-			d.error(at, "Wrong type", "The argument %q is a map { name = value }, and this is %s.", x.Name, typeInWords(t))
-			return
-		}
-		d.write("{")
-		n := 0
-		for it := v.ElementIterator(); it.Next(); n++ {
-			if n > 0 {
-				d.write(",")
-			}
-			key, e := it.Element()
-			d.writeJSON(key.AsString(), false)
-			d.write(":")
-			d.element(e, x, inner, at, secret)
-		}
-		d.write("}")
-	}
-}
-
-func (d *decoder) element(e cty.Value, x *schema.Attribute, typ string, at hcl.Range, secret bool) {
-	secret = secret || e.IsMarked()
-	e, _ = e.Unmark()
-	if e.IsNull() {
-		d.error(at, "Null value", "A value in %q is null. Leave it out.", x.Name)
-		return
-	}
-	d.scalar(e, x, typ, at, secret, fmt.Sprintf("Each value of %q", x.Name))
-}
-
-func (d *decoder) scalar(v cty.Value, x *schema.Attribute, typ string, at hcl.Range, secret bool, subject string) {
-	if secret {
-		d.l.keepSecret(v)
-	}
-	want := map[string]cty.Type{"string": cty.String, "number": cty.Number, "bool": cty.Bool, "duration": cty.DynamicPseudoType}[typ]
-	c, err := convert.Convert(v, want)
-	if err != nil || !v.Type().IsPrimitiveType() {
-		d.error(at, "Wrong type", "%s is %s, and this is %s.", subject, wordsOf(typ), typeInWords(v.Type()))
-		return
-	}
-	switch typ {
-	case "string":
-		s := c.AsString()
-		if len(x.Enum) > 0 && !slices.Contains(x.Enum, s) {
-			if secret {
-				s = redactedText
-			}
-			d.error(at, "Unknown value", "%s is %s, not %q.%s", subject, anyOf(x.Enum), s, d.l.didYouMean(s, x.Enum))
-			return
-		}
-		d.writeJSON(s, secret)
-	case "number":
-		f, _ := c.AsBigFloat().Float64()
-		if math.IsInf(f, 0) {
-			d.error(at, "Number out of range", "%s is too large.", subject)
-			return
-		}
-		least, most := x.Min, x.Max
-		if strings.HasSuffix(x.Name, "percent") && least == nil && most == nil {
-			zero, hundred := 0.0, 100.0
-			least, most = &zero, &hundred
-		}
-		if msg := outside(f, least, most, shortNumber); msg != "" {
-			hint := ""
-			if f > 1 && f <= 100 && most != nil && *most == 1 {
-				hint = fmt.Sprintf(" It is a share: for %s %%, write %s.", shortNumber(f), shortNumber(f/100))
-			}
-			d.error(at, "Number out of range", "%s is %s.%s", subject, msg, hint)
-			return
-		}
-		d.writeJSON(json.Number(jsonNumber(c)), secret)
-	case "bool":
-		d.writeJSON(c.True(), secret)
-	case "duration":
-		t, ok := d.l.durationOf(c, x.Name, at)
-		if !ok {
-			d.bad = true
-			return
-		}
-		zero := 0.0
-		least := x.Min
-		if least == nil {
-			least = &zero
-		}
-		if msg := outside(seconds(t), least, x.Max, func(f float64) string {
-			return fmt.Sprintf("%q", plainDuration(time.Duration(f*float64(time.Second))))
-		}); msg != "" {
-			d.error(at, "Duration out of range", "%s is %s.", subject, msg)
-			return
-		}
-		d.writeJSON(plainDuration(t), secret)
-	}
 }
 
 // jsonNumber writes a number without losing digits or growing hundreds of them.
@@ -349,16 +321,4 @@ func outside(f float64, least, most *float64, text func(float64) string) string 
 		return "at least " + text(*least)
 	}
 	return "at most " + text(*most)
-}
-
-func wordsOf(typ string) string {
-	switch typ {
-	case "string":
-		return typeInWords(cty.String)
-	case "number":
-		return typeInWords(cty.Number)
-	case "bool":
-		return typeInWords(cty.Bool)
-	}
-	return `a duration in quotes, such as "300ms"`
 }

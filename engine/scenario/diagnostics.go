@@ -18,7 +18,8 @@ type Diagnostics struct {
 }
 
 // Diagnostic is the plain form of one diagnostic, for programs. Line and Column
-// count from 1; they are 0, and File is empty, when it has no place in a file.
+// count from 1, and EndColumn is behind the last character; they are 0, and File is empty,
+// when it has no place in a file.
 type Diagnostic struct {
 	Severity string `json:"severity"` // "error" or "warning"
 	Summary  string `json:"summary"`
@@ -26,6 +27,12 @@ type Diagnostic struct {
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 	Column   int    `json:"column,omitempty"`
+
+	EndLine   int `json:"end_line,omitempty"`
+	EndColumn int `json:"end_column,omitempty"`
+
+	// Quote is the line that it is about, with the place marked in a second one.
+	Quote string `json:"-"`
 }
 
 // HasErrors says whether any of them is an error.
@@ -75,6 +82,8 @@ func (d *Diagnostics) All() []Diagnostic {
 		p := Diagnostic{Severity: severity(x), Summary: x.Summary, Detail: x.Detail}
 		if x.Subject != nil {
 			p.File, p.Line, p.Column = x.Subject.Filename, x.Subject.Start.Line, x.Subject.Start.Column
+			p.EndLine, p.EndColumn = x.Subject.End.Line, x.Subject.End.Column
+			p.Quote = d.quote(x.Subject, func(_, s string) string { return s })
 		}
 		all = append(all, p)
 	}
@@ -136,23 +145,30 @@ func (d *Diagnostics) text(x *hcl.Diagnostic, width int, color bool) string {
 	b.WriteString(paint("1", ": "+x.Summary) + "\n")
 	if x.Subject != nil {
 		src := d.sources[x.Subject.Filename]
-		fmt.Fprintf(&b, "\n  on %s line %d", x.Subject.Filename, x.Subject.Start.Line)
+		fmt.Fprintf(&b, "\n  on %s:%d,%d", x.Subject.Filename, x.Subject.Start.Line, x.Subject.Start.Column)
 		if in := src.blockAt(x.Subject.Start.Byte); in != "" {
 			b.WriteString(", in " + in)
 		}
 		b.WriteString(":\n")
-		if line, from, to, ok := src.lineOf(*x.Subject); ok {
-			number := fmt.Sprintf("%4d: ", x.Subject.Start.Line)
-			b.WriteString(number + line[:from] + paint("4;31", line[from:to]) + line[to:] + "\n")
-			b.WriteString(strings.Repeat(" ", len(number)) + blank(line[:from]))
-			b.WriteString(paint("31", strings.Repeat("^", max(1, len([]rune(line[from:to]))))) + "\n")
-		}
+		b.WriteString(d.quote(x.Subject, paint))
 	}
 	if x.Detail != "" {
 		b.WriteString("\n" + wrap(x.Detail, width) + "\n")
 	}
 	b.WriteString("\n")
 	return b.String()
+}
+
+// quote is a line of a file, and below it the place in it.
+func (d *Diagnostics) quote(at *hcl.Range, paint func(code, s string) string) string {
+	line, from, to, ok := d.sources[at.Filename].lineOf(*at)
+	if !ok {
+		return ""
+	}
+	number := fmt.Sprintf("%4d: ", at.Start.Line)
+	return number + line[:from] + paint("4;31", line[from:to]) + line[to:] + "\n" +
+		strings.Repeat(" ", len(number)) + blank(line[:from]) +
+		paint("31", strings.Repeat("^", max(1, len([]rune(line[from:to]))))) + "\n"
 }
 
 // blank is a text of the same width on the screen: tabs stay, the rest is spaces.

@@ -168,6 +168,7 @@ func load(path string, files []*source, opts Options) (*Scenario, *Diagnostics) 
 	if d.HasErrors() {
 		return nil, d
 	}
+	l.scenario.loader = l
 	return l.scenario, d
 }
 

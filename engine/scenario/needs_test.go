@@ -104,7 +104,7 @@ func TestInstalled(t *testing.T) {
 	if len(asked) != 1 || asked[0].Name != "lamp" || asked[0].Constraint != "~> 1.2" {
 		t.Errorf("asked for %+v", asked)
 	}
-	if !strings.Contains(got, "The plugin is not there: run `faultline init`. day.hcl 6 13}") || strings.Contains(got, "lamp_off") || strings.Contains(got, "it was asked") {
+	if !strings.Contains(got, "The plugin is not there: run `faultline init`. day.hcl 6 13 ") || strings.Contains(got, "lamp_off") || strings.Contains(got, "it was asked") {
 		t.Errorf("it says %s", got)
 	}
 	if got := load(func(Need) error { return nil }); !strings.Contains(got, "it was asked") {

@@ -51,8 +51,6 @@ func (l *loader) plugin(name string, at hcl.Range) *plugin {
 	return p
 }
 
-var schemaTypes = []string{"string", "number", "bool", "duration", "list(string)", "list(number)", "map(string)"}
-
 // unusable says why a description cannot be worked with, or nothing.
 func unusable(d *schema.Description) string {
 	if d.Format > schema.Version {
@@ -101,21 +99,16 @@ func unusable(d *schema.Description) string {
 }
 
 func wrongBody(b schema.Body, what string, meta []string) string {
-	for _, a := range b.Attributes {
-		if slices.Contains(meta, a.Name) {
-			return fmt.Sprintf("%s takes an argument %q, which faultline keeps for itself", what, a.Name)
+	for _, name := range meta {
+		if b.Attribute(name) != nil {
+			return fmt.Sprintf("%s takes an argument %q, which faultline keeps for itself", what, name)
 		}
-		if !slices.Contains(schemaTypes, a.Type) {
-			return fmt.Sprintf("%s has %q of type %q, which is not known", what, a.Name, a.Type)
+		if b.Block(name) != nil {
+			return fmt.Sprintf("%s takes a block %q, which faultline keeps for itself", what, name)
 		}
 	}
-	for _, inner := range b.Blocks {
-		if slices.Contains(meta, inner.Name) {
-			return fmt.Sprintf("%s takes a block %q, which faultline keeps for itself", what, inner.Name)
-		}
-		if s := wrongBody(inner.Body, what, nil); s != "" {
-			return s
-		}
+	if why := b.Wrong(); why != "" {
+		return fmt.Sprintf("in %s, %s", what, why)
 	}
 	return ""
 }

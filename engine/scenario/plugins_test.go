@@ -171,6 +171,39 @@ var descriptions = map[string]*schema.Description{
 			Accepts: []schema.Accept{{Interface: "container"}},
 		}},
 	},
+	"rich": {
+		Format: 1, Name: "rich", Version: "0.1.0",
+		Probes: []schema.Probe{{Type: "rich", Config: schema.Body{
+			Attributes: []schema.Attribute{
+				{Name: "size", Type: "size", Min: number(1024), Max: number(1 << 30)},
+				{Name: "share", Type: "amount"},
+				{Name: "speed", Type: "rate", Max: number(1e9)},
+				{Name: "waits", Type: "list(duration)", Max: number(60), MinItems: 1, MaxItems: 3},
+				{Name: "ports", Type: "list(number)", Min: number(1), Max: number(65535), Whole: true},
+				{Name: "counts", Type: "map(number)", Min: number(0)},
+				{Name: "loss", Type: "number", Unit: "percent"},
+				{Name: "chance", Type: "number", Unit: "ratio"},
+				{Name: "free", Type: "number", Unit: "files", Whole: true, Min: number(0), Max: number(100)},
+				{Name: "zone", Type: "string", Pattern: "[a-z]+-[0-9]", Doc: "Name of the zone.", Example: "eu-1"},
+				{Name: "address", Type: "string", Required: true, Doc: "Where it is.", Example: "db:5432"},
+				{Name: "cert", Type: "string"},
+				{Name: "key", Type: "string"},
+				{Name: "region", Type: "string", Deprecated: "use zone, which has the region in it."},
+				{Name: "on", Type: "bool"},
+			},
+			Blocks: []schema.Block{
+				{Name: "listener", Label: "NAME", Max: 2, Body: schema.Body{Attributes: []schema.Attribute{{Name: "listen", Type: "string", Required: true}, {Name: "tags", Type: "map(string)"}}}},
+				{Name: "step", Body: schema.Body{
+					Attributes: []schema.Attribute{{Name: "wait", Type: "duration"}},
+					Blocks:     []schema.Block{{Name: "deep", Min: 1, Max: 1, Body: schema.Body{Attributes: []schema.Attribute{{Name: "words", Type: "list(string)", Enum: []string{"up", "down"}}}}}},
+				}},
+			},
+			Rules: []schema.Rule{
+				{Kind: schema.ExactlyOne, Of: []string{"size", "share", "step"}},
+				{Kind: schema.Together, Of: []string{"cert", "key"}},
+			},
+		}}},
+	},
 	"future": {Format: 99, Name: "future", Version: "9.0.0"},
 	"demanding": {
 		Format: 1, Name: "demanding", Version: "0.1.0",

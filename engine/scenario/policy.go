@@ -6,11 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // Policy is what the operators of an environment allow there, whatever a scenario
@@ -19,6 +22,7 @@ import (
 //	environment "production" {
 //	  plugins = ["docker", "http"]
 //	  faults  = ["docker_kill"]
+//	  deny_capabilities = ["exec", "net_admin"]
 //	  limits { max_targets = 1 }
 //	}
 type Policy struct {
@@ -26,6 +30,8 @@ type Policy struct {
 	Plugins []string // allowed; empty: all
 	Faults  []string // allowed types; empty: all
 	Limits  Limits
+
+	DenyCapabilities []schema.Capability // what no type may need
 }
 
 // LoadPolicy reads the policy of an environment from the *.hcl files of a folder. It
@@ -107,8 +113,8 @@ func readPolicy(s *source, environment string) (*Policy, *Diagnostics) {
 
 func (l *loader) policy(b *hclsyntax.Block) *Policy {
 	a := l.args(b, "an environment block", l.root)
-	a.only([]string{"plugins", "faults"}, []string{"limits"})
-	p := &Policy{Plugins: a.names("plugins"), Faults: a.names("faults")}
+	a.only([]string{"plugins", "faults", "deny_capabilities"}, []string{"limits"})
+	p := &Policy{Plugins: a.names("plugins"), Faults: a.names("faults"), DenyCapabilities: a.capabilities("deny_capabilities")}
 	l.scenario = &Scenario{}
 	l.blocks = map[string][]*hclsyntax.Block{}
 	for _, inner := range b.Body.Blocks {
@@ -117,6 +123,36 @@ func (l *loader) policy(b *hclsyntax.Block) *Policy {
 	l.loadLimits()
 	p.Limits = l.scenario.Limits
 	return p
+}
+
+// capabilities reads a list of capabilities. A word that is none is refused: what was
+// meant would not be denied.
+func (a *args) capabilities(name string) []schema.Capability {
+	v, ok := a.value(name, cty.List(cty.String))
+	if !ok {
+		return nil
+	}
+	known := make([]string, 0, len(schema.Capabilities()))
+	for _, c := range schema.Capabilities() {
+		known = append(known, string(c))
+	}
+	var out []schema.Capability
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() {
+			continue
+		}
+		word := e.AsString()
+		if !slices.Contains(known, word) {
+			a.error(a.rangeOf(name), "Unknown capability", "There is no capability %q.%s The capabilities are %s.", word, a.l.didYouMean(word, known), strings.Join(known, ", "))
+			continue
+		}
+		out = append(out, schema.Capability(word))
+	}
+	if v.LengthInt() == 0 {
+		a.error(a.rangeOf(name), "Empty list", "Nothing is denied by an empty list. Leave %s out.", name)
+	}
+	return out
 }
 
 // names reads a list of names. An empty one is refused: it would read as "none" and

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 func policyDir(t *testing.T, files map[string]string) string {
@@ -24,6 +26,7 @@ func TestLoadPolicy(t *testing.T) {
 		"b.hcl": `environment "production" {
   plugins = ["docker", "http"]
   faults  = ["docker_kill"]
+  deny_capabilities = ["exec", "root"]
   limits {
     max_targets   = 1
     max_percent   = 10
@@ -41,7 +44,7 @@ func TestLoadPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Source != filepath.Join(dir, "b.hcl") || len(p.Plugins) != 2 || len(p.Faults) != 1 ||
+	if p.Source != filepath.Join(dir, "b.hcl") || len(p.Plugins) != 2 || len(p.Faults) != 1 || len(p.DenyCapabilities) != 2 || p.DenyCapabilities[0] != schema.CapExec ||
 		p.Limits.MaxTargets != 1 || p.Limits.MaxPercent != 10 || p.Limits.KeepPerZone != 2 || len(p.Limits.Windows) != 1 {
 		t.Errorf("policy is %+v", p)
 	}
@@ -60,14 +63,17 @@ func TestLoadPolicy(t *testing.T) {
 // another environment: its author meant to forbid something.
 func TestBrokenPolicy(t *testing.T) {
 	for name, c := range map[string]struct{ text, says string }{
-		"syntax":   {`environment "x" {`, "cannot be read"},
-		"block":    {`enviroment "x" {}`, `did you mean "environment"`},
-		"argument": {`environment "x" { fault = ["a"] }`, `"faults"`},
-		"limit":    {"environment \"x\" {\n  limits { max_target = 1 }\n}", `"max_targets"`},
-		"empty":    {`environment "x" { plugins = [] }`, "Nothing is allowed"},
-		"label":    {`environment {}`, "environment \"name\""},
-		"loose":    {`faults = []`, "environment \"name\""},
-		"twice":    {"environment \"production\" {}\nenvironment \"production\" {}", "already"},
+		"syntax":     {`environment "x" {`, "cannot be read"},
+		"block":      {`enviroment "x" {}`, `did you mean "environment"`},
+		"argument":   {`environment "x" { fault = ["a"] }`, `"faults"`},
+		"limit":      {"environment \"x\" {\n  limits { max_target = 1 }\n}", `"max_targets"`},
+		"capability": {`environment "x" { deny_capabilities = ["exec", "net_admn"] }`, `did you mean "net_admin"`},
+		"caps type":  {`environment "x" { deny_capabilities = "exec" }`, "list"},
+		"no caps":    {`environment "x" { deny_capabilities = [] }`, "empty list"},
+		"empty":      {`environment "x" { plugins = [] }`, "Nothing is allowed"},
+		"label":      {`environment {}`, "environment \"name\""},
+		"loose":      {`faults = []`, "environment \"name\""},
+		"twice":      {"environment \"production\" {}\nenvironment \"production\" {}", "already"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadPolicy(policyDir(t, map[string]string{"p.hcl": c.text}), "production")

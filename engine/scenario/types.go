@@ -34,6 +34,8 @@ type Scenario struct {
 	Sensitive []string
 	// Variables are the values of the variables that are not sensitive, as JSON.
 	Variables map[string]json.RawMessage
+
+	loader *loader // for Refuse
 }
 
 // Defaults and bounds of the language.
@@ -75,6 +77,8 @@ type Plugin struct {
 type Config struct {
 	Full     json.RawMessage
 	Redacted json.RawMessage
+
+	origin *origin
 }
 
 // Probe is a stream of samples.

@@ -47,6 +47,19 @@ experiment "lose-some" {
   }
 }
 `)},
+	"signal/signal.hcl": {Data: []byte(`
+variable "signal" { type = string }
+target "docker_container" "own" {
+  match { name = "web" }
+}
+experiment "signal" {
+  fault "docker_kill" "web" {
+    target   = target.docker_container.own
+    duration = "20s"
+    signal   = var.signal
+  }
+}
+`)},
 	"scope/scope.hcl": {Data: []byte(`
 target "docker_container" "own" {
   match { label = { region = var.regions[0], base = local.base } }

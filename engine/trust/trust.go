@@ -24,6 +24,7 @@ const (
 	Locked   Basis = "locked"   // the lock file has its checksum
 	Override Basis = "override" // its folder is in dev_overrides: not checked
 	Insecure Basis = "insecure" // nothing vouches for it, and -insecure was given
+	Attached Basis = "attached" // it ran already, and FAULTLINE_REATTACH named its process
 )
 
 // Checked says whether a checksum was compared.
@@ -107,6 +108,8 @@ func (b Basis) Warning(x Binary) string {
 	switch b {
 	case Override:
 		return fmt.Sprintf("plugin %s is taken from %s, which dev_overrides of your CLI configuration names: its checksum is not checked", x.Name, filepath.Dir(x.Path))
+	case Attached:
+		return fmt.Sprintf("plugin %s is a process that runs already, as FAULTLINE_REATTACH says: its program is not checked", x.Name)
 	case Insecure:
 		return fmt.Sprintf("-insecure: nothing vouches for plugin %s (%s, SHA-256 %s), and it is started all the same", x.Name, x.Path, x.Sum)
 	}
@@ -119,6 +122,8 @@ func (b Basis) Note(plugin string) string {
 	switch b {
 	case Override:
 		return "plugin " + plugin + " was not checked: it was taken from a folder of dev_overrides"
+	case Attached:
+		return "plugin " + plugin + " was not checked: it was attached as a process that ran already, in a debugger perhaps"
 	case Insecure:
 		return "plugin " + plugin + " was not checked: nothing vouched for it, and it was started with -insecure"
 	}

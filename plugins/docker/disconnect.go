@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 type disconnectConfig struct {
@@ -44,6 +45,7 @@ func disconnect(e *engines) sdk.Fault[disconnectConfig, connection] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket"},
+		Capabilities:  []schema.Capability{schema.CapDocker},
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Concurrency:   atOnce,

@@ -34,7 +34,8 @@ type match struct {
 
 func containers(e *engines) sdk.Target[match] {
 	return sdk.Target[match]{
-		Type: "docker_container",
+		Type:         "docker_container",
+		Capabilities: []schema.Capability{schema.CapDocker},
 		Doc: "Containers of the Docker engine, in every state: choose with filter { condition = candidate.state == \"running\" }. " +
 			"A Compose container is identified by project, service and number, so it stays the same target when it is recreated; " +
 			"any other by its id. pick { groups = 1, group_by = \"zone\" } takes a whole zone.",

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // execConfig is the body of a docker_exec fault.
@@ -48,6 +49,7 @@ func execute(e *engines) sdk.Fault[execConfig, executed] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket", "the programs in the container"},
+		Capabilities:  []schema.Capability{schema.CapDocker, schema.CapExec},
 		Settle:        settle,
 		RevertTime:    longestExec + revertTime,
 		Concurrency:   atOnce,

@@ -26,7 +26,8 @@ type serviceMatch struct {
 
 func services(e *engines) sdk.Target[serviceMatch] {
 	return sdk.Target[serviceMatch]{
-		Type: interfaceService,
+		Type:         interfaceService,
+		Capabilities: []schema.Capability{schema.CapDocker},
 		Doc: "Services of Compose projects that have containers. A fault on a service works on all of its containers that run when it begins; " +
 			"to hit some of them, use docker_container.",
 		Interfaces: []string{interfaceService},
@@ -110,7 +111,8 @@ type networkMatch struct {
 
 func networks(e *engines) sdk.Target[networkMatch] {
 	return sdk.Target[networkMatch]{
-		Type: interfaceNetwork,
+		Type:         interfaceNetwork,
+		Capabilities: []schema.Capability{schema.CapDocker},
 		Doc: "Networks of the Docker engine that containers can be taken from and connected to: not host and none. " +
 			"A fault on a network works on all containers that are in it and run when it begins; docker_disconnect empties the network.",
 		Interfaces: []string{interfaceNetwork},

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // killConfig is the body of a docker_kill fault. The signals are those that end a
@@ -22,6 +23,7 @@ func kill(e *engines) sdk.Fault[killConfig, life] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket", "root on the engine's host for via = \"crash\""},
+		Capabilities:  []schema.Capability{schema.CapDocker, schema.CapProcesses},
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Concurrency:   atOnce,

@@ -10,15 +10,15 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
-	"github.com/faultline-go/faultline/plugins/internal/pressure"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // limitConfig is the body of a docker_limit fault: at least one of its arguments.
 type limitConfig struct {
-	CPUs      float64 `hcl:"cpus,optional" default:"0" min:"0" max:"4096" doc:"How many processors the container may use, as in 0.5."`
-	Memory    string  `hcl:"memory,optional" doc:"How much memory it may use, as in \"64MiB\"; what it uses at the moment must fit."`
-	Processes int     `hcl:"processes,optional" default:"0" min:"0" max:"4194304" doc:"How many processes and threads it may have."`
+	CPUs      float64   `hcl:"cpus,optional" at_least_one:"limit" unit:"processors" min:"0" max:"4096" example:"0.5" doc:"How many processors the container may use, as in 0.5."`
+	Memory    *sdk.Size `hcl:"memory,optional" at_least_one:"limit" min:"6MiB" example:"64MiB" doc:"How much memory it may use, as in \"64MiB\"; what it uses at the moment must fit."`
+	Processes int       `hcl:"processes,optional" at_least_one:"limit" min:"0" max:"4194304" doc:"How many processes and threads it may have."`
 }
 
 // limits are those that the fault changes, as the engine notes them. A container is
@@ -59,10 +59,11 @@ func limit(e *engines) sdk.Fault[limitConfig, limited] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket"},
+		Capabilities:  []schema.Capability{schema.CapDocker},
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Concurrency:   atOnce,
-		Check:         func(c limitConfig) error { _, err := c.memory(); return err },
+		Check:         limitConfig.check,
 		Prepare:       e.prepareLimit,
 		Inject:        func(ctx context.Context, _ limitConfig, u limited) error { return e.tighten(ctx, u) },
 		Observe:       func(ctx context.Context, _ limitConfig, u limited) (sdk.Effect, error) { return e.observeLimit(ctx, u) },
@@ -71,18 +72,11 @@ func limit(e *engines) sdk.Fault[limitConfig, limited] {
 	}
 }
 
-func (c limitConfig) memory() (int64, error) {
-	if c.CPUs == 0 && c.Memory == "" && c.Processes == 0 {
-		return 0, errors.New("nothing to limit: give at least one of cpus, memory and processes")
+func (c limitConfig) check() error {
+	if c.CPUs == 0 && c.Memory == nil && c.Processes == 0 {
+		return errors.New("nothing to limit: give at least one of cpus, memory and processes, above 0")
 	}
-	if c.Memory == "" {
-		return 0, nil
-	}
-	n, err := pressure.Bytes(c.Memory)
-	if err == nil && n < leastMemory {
-		err = fmt.Errorf("memory = %q: engines accept no limit below 6MiB", c.Memory)
-	}
-	return n, err
+	return nil
 }
 
 // limitsOf reads the limits of a container, 0 where there is none.
@@ -99,11 +93,10 @@ func limitsOf(r container.Resources) limits {
 
 // tighter makes the new limits out of what a scenario wants; 0 where it wants none.
 func (c limitConfig) tighter(old limits, period int64) (limits, error) {
-	memory, err := c.memory()
-	if err != nil {
-		return limits{}, err
+	set := limits{PIDs: int64(c.Processes)}
+	if c.Memory != nil {
+		set.Memory = int64(*c.Memory)
 	}
-	set := limits{Memory: memory, PIDs: int64(c.Processes)}
 	if old.NanoCPUs > 0 {
 		set.NanoCPUs = int64(c.CPUs * 1e9)
 	} else {

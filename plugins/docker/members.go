@@ -34,7 +34,7 @@ const attributeThrough = "through"
 func eachOf[C, U any](e *engines, f sdk.Fault[C, U]) sdk.Fault[C, members[U]] {
 	slots := make(chan struct{}, atOnce)
 	return sdk.Fault[C, members[U]]{
-		Type: f.Type, Doc: f.Doc, Hold: f.Hold, Reversibility: f.Reversibility, Requires: f.Requires,
+		Type: f.Type, Doc: f.Doc, Hold: f.Hold, Reversibility: f.Reversibility, Requires: f.Requires, Capabilities: f.Capabilities,
 		Settle: f.Settle, RevertTime: f.RevertTime, Concurrency: f.Concurrency, Check: f.Check,
 		Accepts: append(slices.Clone(f.Accepts),
 			schema.Accept{Interface: interfaceService, Attributes: []string{"project", "service"}},

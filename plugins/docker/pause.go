@@ -8,6 +8,7 @@ import (
 	"github.com/faultline-go/faultline/plugins/internal/cgroup"
 	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 type pauseConfig struct {
@@ -36,6 +37,7 @@ func pause(e *engines) sdk.Fault[pauseConfig, paused] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket", "root on the engine's host for via = \"crash\""},
+		Capabilities:  []schema.Capability{schema.CapDocker, schema.CapProcesses},
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Concurrency:   atOnce,

@@ -7,6 +7,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // graceConfig is the body of a docker_stop and of a docker_restart fault.
@@ -29,6 +30,7 @@ func stop(e *engines) sdk.Fault[graceConfig, life] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"docker socket"},
+		Capabilities:  []schema.Capability{schema.CapDocker},
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Concurrency:   atOnce,
@@ -67,6 +69,7 @@ func restart(e *engines) sdk.Fault[graceConfig, life] {
 		Hold:          sdk.HoldJournal,
 		Reversibility: sdk.SelfHealing,
 		Requires:      []string{"docker socket"},
+		Capabilities:  []schema.Capability{schema.CapDocker},
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Concurrency:   atOnce,

@@ -6,14 +6,15 @@ import (
 
 	"github.com/faultline-go/faultline/plugins/internal/pressure"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // stressConfig is the body of a docker_stress fault: at least one of its blocks.
 type stressConfig struct {
-	CPU       *pressure.CPUConfig       `hcl:"cpu,block" doc:"Burn processor time."`
-	Memory    *pressure.MemoryConfig    `hcl:"memory,block" doc:"Take memory."`
-	IO        *pressure.IOConfig        `hcl:"io,block" doc:"Read and write files in a folder of the container."`
-	Processes *pressure.ProcessesConfig `hcl:"processes,block" doc:"Start processes until the container can start no more."`
+	CPU       *pressure.CPUConfig       `hcl:"cpu,block" at_least_one:"load" doc:"Burn processor time."`
+	Memory    *pressure.MemoryConfig    `hcl:"memory,block" at_least_one:"load" doc:"Take memory."`
+	IO        *pressure.IOConfig        `hcl:"io,block" at_least_one:"load" doc:"Read and write files in a folder of the container."`
+	Processes *pressure.ProcessesConfig `hcl:"processes,block" at_least_one:"load" doc:"Start processes until the container can start no more."`
 }
 
 // wanted puts the blocks together.
@@ -42,6 +43,9 @@ func (c stressConfig) wanted() (all pressure.Load, err error) {
 	return all, err
 }
 
+// pressureMay is what pressure on a container does.
+var pressureMay = []schema.Capability{schema.CapDocker, schema.CapExhaust, schema.CapRoot}
+
 // pressureNeeds is what pressure on a container needs.
 var pressureNeeds = []string{"docker socket", "Linux 5.6 and root on the engine's host"}
 
@@ -50,7 +54,7 @@ func stress(e *engines) sdk.Fault[stressConfig, pressure.Undo] {
 		Type: "docker_stress",
 		Doc: "Makes processor time, memory, input and output or processes scarce in a container, inside of its control groups: " +
 			"its limits hold for the pressure, too, and its neighbours do not suffer with it.",
-		Accepts: acceptsContainer(), Requires: pressureNeeds, Load: stressConfig.wanted, Target: e.pressed,
+		Accepts: acceptsContainer(), Requires: pressureNeeds, Capabilities: pressureMay, Load: stressConfig.wanted, Target: e.pressed,
 	}.Fault()
 }
 
@@ -59,7 +63,7 @@ func diskFill(e *engines) sdk.Fault[pressure.DiskConfig, pressure.Undo] {
 		Type: "docker_disk_fill",
 		Doc: "Takes space of a file system that a container sees, in a file without a name: of its own layer, which usually shares a disk of the host with all others, or of a volume. " +
 			"It never takes what would leave less than the reserve free, and gives back what others need above it.",
-		Accepts: acceptsContainer(), Requires: pressureNeeds, Load: pressure.DiskConfig.Wanted, Target: e.pressed,
+		Accepts: acceptsContainer(), Requires: pressureNeeds, Capabilities: pressureMay, Load: pressure.DiskConfig.Wanted, Target: e.pressed,
 	}.Fault()
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // actionConfig is the body of an action "exec" block.
@@ -15,7 +16,8 @@ type actionConfig struct {
 }
 
 var execAction = sdk.Action[actionConfig]{
-	Type: "exec",
+	Type:         "exec",
+	Capabilities: []schema.Capability{schema.CapExec},
 	Doc: "Runs a command once. The step fails when the exit status is not the expected one, or when the action's timeout passes: " +
 		"then the command and all children that stayed in its process group are killed. Nothing puts back what the command did.",
 	Check: func(c actionConfig) error { return c.check() },

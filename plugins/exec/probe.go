@@ -18,7 +18,8 @@ type probeConfig struct {
 }
 
 var execProbe = sdk.Probe[probeConfig]{
-	Type: "exec",
+	Type:         "exec",
+	Capabilities: []schema.Capability{schema.CapExec},
 	Doc: "Runs a command for each sample, which is good when the exit status is the expected one. " +
 		"When the probe's timeout passes, the command and all children that stayed in its process group are killed, and the sample is bad. " +
 		"A command that cannot be started makes a missing sample.",

@@ -51,7 +51,7 @@ func TestLoadIsAShare(t *testing.T) {
 
 func TestMemoryIsHeldInTheTargetsGroup(t *testing.T) {
 	s := begin(t, map[string]int64{"memory": 512 << 20})
-	f, c := hostMemory.Fault(), pressure.MemoryConfig{Size: "25%", Floor: "10%"}
+	f, c := hostMemory.Fault(), pressure.MemoryConfig{Size: amount("25%"), Floor: *amount("10%")}
 	groups := cgrouptest.Of(t, s.cmd.Process.Pid)
 	before, _, err := groups.Memory()
 	if err != nil {
@@ -89,14 +89,14 @@ func oomScore(t *testing.T, pid int) string {
 func TestTheFloorIsNeverCrossed(t *testing.T) {
 	s := begin(t, map[string]int64{"memory": 512 << 20})
 	f := hostMemory.Fault()
-	for _, c := range []pressure.MemoryConfig{{Size: "95%", Floor: "10%"}, {Until: "100%", Floor: "1MB"}, {Size: "600MiB", Floor: "0"}} {
+	for _, c := range []pressure.MemoryConfig{{Size: amount("95%"), Floor: *amount("10%")}, {Until: amount("100%"), Floor: *amount("1MB")}, {Size: amount("600MiB"), Floor: *amount("0")}} {
 		_, err := f.Prepare(t.Context(), sdk.PrepareTarget{Candidate: s.candidate()}, c)
 		if err == nil || !strings.Contains(err.Error(), "would cross the floor") {
 			t.Errorf("prepared %+v: %v", c, err)
 		}
 	}
 	const floor = 64 << 20
-	c := pressure.MemoryConfig{Size: "256MiB", Floor: "64MiB"}
+	c := pressure.MemoryConfig{Size: amount("256MiB"), Floor: *amount("64MiB")}
 	u := injected(t, f, s.candidate(), c)
 	biting(t, f, c, u, func(e sdk.Effect) bool { return e.Measures["pressure_resident_bytes"] >= 256<<20 })
 	s.Limit("memory", 300<<20)
@@ -115,14 +115,14 @@ func TestDiskIsFilledAndLeavesNoFile(t *testing.T) {
 	target := machine(t)
 	f := hostDiskFill.Fault()
 	for _, c := range []pressure.DiskConfig{
-		{Path: disk, Size: "63MiB", Reserve: "5%"}, {Path: disk, Until: "100%", Reserve: "1MiB"},
+		{Path: disk, Size: amount("63MiB"), Reserve: *amount("5%")}, {Path: disk, Until: amount("100%"), Reserve: *amount("1MiB")},
 	} {
 		_, err := f.Prepare(t.Context(), sdk.PrepareTarget{Candidate: target}, c)
 		if err == nil || !strings.Contains(err.Error(), "would cross the reserve") {
 			t.Errorf("prepared %+v: %v", c, err)
 		}
 	}
-	c := pressure.DiskConfig{Path: disk, Until: "90%", Reserve: "1MiB"}
+	c := pressure.DiskConfig{Path: disk, Until: amount("90%"), Reserve: *amount("1MiB")}
 	u := injected(t, f, target, c)
 	if free := freeIn(t, disk); free > 7<<20 || free < 6<<20 {
 		t.Errorf("%d bytes are free, want a tenth of 64 MiB", free)
@@ -148,7 +148,7 @@ func TestDiskIsFilledAndLeavesNoFile(t *testing.T) {
 // A reserve of 0 lets a disk run full: the next write fails.
 func TestAFullDisk(t *testing.T) {
 	disk := smallDisk(t, 16<<20)
-	f, c := hostDiskFill.Fault(), pressure.DiskConfig{Path: disk, Until: "100%", Reserve: "0"}
+	f, c := hostDiskFill.Fault(), pressure.DiskConfig{Path: disk, Until: amount("100%"), Reserve: *amount("0")}
 	u := injected(t, f, machine(t), c)
 	if err := os.WriteFile(filepath.Join(disk, "more"), make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("wrote to a full disk: %v", err)
@@ -160,7 +160,7 @@ func TestAFullDisk(t *testing.T) {
 }
 
 func TestIOMovesBytes(t *testing.T) {
-	f, c := hostIO.Fault(), pressure.IOConfig{Path: t.TempDir(), Mode: "both", Workers: 2, Size: "2MiB", Rate: "4MiB"}
+	f, c := hostIO.Fault(), pressure.IOConfig{Path: t.TempDir(), Mode: "both", Workers: 2, Size: 2 << 20, Rate: 8 * (4 << 20)}
 	u := injected(t, f, machine(t), c)
 	// At its rate: it may get less on a busy disk, and never much more.
 	biting(t, f, c, u, func(e sdk.Effect) bool {
@@ -256,4 +256,13 @@ func TestPressureEndsWithItsTarget(t *testing.T) {
 	if err != nil || e.Bites || !strings.Contains(e.Detail, "has ended") {
 		t.Errorf("observed %+v, %v", e, err)
 	}
+}
+
+// amount is one as a scenario writes it.
+func amount(text string) *sdk.Amount {
+	a := new(sdk.Amount)
+	if err := a.UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return a
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // fdsConfig is the body of a host_fds fault.
@@ -40,6 +41,7 @@ var hostFDs = sdk.Fault[fdsConfig, fdsUndo]{
 	Hold:          sdk.HoldProcess,
 	Reversibility: sdk.Reversible,
 	Requires:      []string{"Linux 5.3", "the target's user or root"},
+	Capabilities:  []schema.Capability{schema.CapExhaust, schema.CapPtrace},
 	Settle:        time.Second,
 	RevertTime:    5 * time.Second,
 	Prepare:       prepareFDs,

@@ -15,6 +15,7 @@ import (
 	"github.com/faultline-go/faultline/plugins/net/hold"
 	"github.com/faultline-go/faultline/plugins/net/impair"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // undo is the undo record of every fault of this plugin: where, and what. It is all that
@@ -68,10 +69,14 @@ func (k kind[C]) fault() sdk.Fault[C, undo] {
 		Hold:          sdk.HoldKernel,
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"Linux with nftables", "root on the target's machine, or a Docker engine"},
+		Capabilities:  []schema.Capability{schema.CapNetAdmin, schema.CapRoot, schema.CapDocker},
 		Settle:        2 * time.Second,
 		RevertTime:    revertTime,
 		Check: func(c C) error {
 			chosen, _, _ := k.chooses(c)
+			if k.check == nil {
+				return chosen.check()
+			}
 			return errors.Join(chosen.check(), k.check(c))
 		},
 		Prepare: k.prepare,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // killConfig is the body of a process_kill block.
@@ -47,6 +48,7 @@ var processKill = sdk.Fault[killConfig, killUndo]{
 	Hold:          sdk.HoldJournal,
 	Reversibility: sdk.Reversible,
 	Requires:      []string{"Linux 5.3", "the target's user or root"},
+	Capabilities:  []schema.Capability{schema.CapProcesses, schema.CapExec},
 	Settle:        time.Second,
 	RevertTime:    revertTime,
 

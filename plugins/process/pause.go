@@ -12,6 +12,7 @@ import (
 
 	"github.com/faultline-go/faultline/plugins/internal/incarnation"
 	"github.com/faultline-go/faultline/sdk"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // pauseConfig is the body of a process_pause block: there is nothing to choose.
@@ -33,6 +34,7 @@ var processPause = sdk.Fault[pauseConfig, pauseUndo]{
 	Hold:          sdk.HoldProcess,
 	Reversibility: sdk.Reversible,
 	Requires:      []string{"Linux 5.3", "the target's user or root"},
+	Capabilities:  []schema.Capability{schema.CapProcesses},
 	Settle:        time.Second,
 	RevertTime:    signalTime,
 

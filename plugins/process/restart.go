@@ -27,26 +27,34 @@ type restartConfig struct {
 }
 
 func (r *restartConfig) check() error {
-	switch {
-	case r == nil:
+	if r == nil {
 		return nil
-	case r.Supervisor && (len(r.Command) > 0 || r.Directory != "" || r.Output != "" || len(r.Environment) > 0 || r.User != ""):
-		return errors.New("restart: a supervisor starts the process in its own way: leave out the other arguments, or supervisor")
-	case !r.Supervisor && len(r.Command) == 0:
-		return errors.New("restart: say who starts the process: command = [...] or supervisor = true")
-	case len(r.Command) > 0 && r.Command[0] == "":
-		return errors.New("restart: the first word of command is empty")
-	case r.Directory != "" && !filepath.IsAbs(r.Directory):
-		return fmt.Errorf("restart: directory %q is not an absolute path", r.Directory)
-	case r.Output != "" && !filepath.IsAbs(r.Output):
-		return fmt.Errorf("restart: output %q is not an absolute path", r.Output)
 	}
-	for _, name := range r.Environment {
+	var wrong []error
+	refuse := func(path, format string, values ...any) {
+		wrong = append(wrong, sdk.At(path, fmt.Errorf(format, values...)))
+	}
+	switch {
+	case r.Supervisor && (len(r.Command) > 0 || r.Directory != "" || r.Output != "" || len(r.Environment) > 0 || r.User != ""):
+		refuse("supervisor", "a supervisor starts the process in its own way: leave out the other arguments, or supervisor")
+	case !r.Supervisor && len(r.Command) == 0:
+		refuse("", "say who starts the process: command = [...] or supervisor = true")
+	}
+	if len(r.Command) > 0 && r.Command[0] == "" {
+		refuse("command[0]", "the first word of the command is empty")
+	}
+	if r.Directory != "" && !filepath.IsAbs(r.Directory) {
+		refuse("directory", "%q is not an absolute path", r.Directory)
+	}
+	if r.Output != "" && !filepath.IsAbs(r.Output) {
+		refuse("output", "%q is not an absolute path", r.Output)
+	}
+	for i, name := range r.Environment {
 		if name == "" || strings.Contains(name, "=") {
-			return fmt.Errorf("restart: environment takes names of variables, not %q", name)
+			refuse(fmt.Sprintf("environment[%d]", i), "these are names of variables, not %q", name)
 		}
 	}
-	return nil
+	return sdk.At("restart", errors.Join(wrong...))
 }
 
 // restart is how a killed process is started, with everything that could be looked

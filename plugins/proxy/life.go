@@ -66,6 +66,7 @@ func fault[C config](p *proxies, typ, doc string) sdk.FaultType {
 		Hold:          sdk.HoldKernel, // the fault is memory of a process
 		Reversibility: sdk.Reversible,
 		Requires:      []string{"Linux", "root for containers and processes"},
+		Capabilities:  []schema.Capability{schema.CapTraffic, schema.CapNetAdmin, schema.CapRoot, schema.CapDocker},
 		Settle:        time.Second,
 		RevertTime:    revertTime,
 		Check: func(c C) error {

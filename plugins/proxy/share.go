@@ -4,10 +4,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/faultline-go/faultline/plugins/proxy/relay"
@@ -60,36 +56,5 @@ func (a answers) direction() relay.Direction { return way(a).direction() }
 
 // least is the shortest time that a fault can make anybody notice.
 const least = time.Microsecond
-
-// units of a rate, in bytes a second.
-var units = []struct {
-	name  string
-	bytes float64
-}{
-	{"kbit", 1e3 / 8}, {"mbit", 1e6 / 8}, {"gbit", 1e9 / 8}, {"bit", 1. / 8},
-	{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30},
-	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"b", 1},
-}
-
-// parseRate reads a rate such as "1mbit", "1.5MB/s" or "64KiB" as bytes a second.
-func parseRate(text string) (float64, error) {
-	s := strings.ToLower(strings.ReplaceAll(text, " ", ""))
-	s = strings.TrimSuffix(s, "/s")
-	for _, u := range units {
-		number, ok := strings.CutSuffix(s, u.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseFloat(number, 64)
-		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-			break
-		}
-		if rate := n * u.bytes; rate >= 1 {
-			return rate, nil
-		}
-		return 0, fmt.Errorf("rate %q is less than a byte a second", text)
-	}
-	return 0, fmt.Errorf("rate %q: write a number and bit, kbit, mbit, gbit, B, kB, MB, GB, KiB, MiB or GiB, as in \"1mbit\" or \"10MB/s\"", text)
-}
 
 var errNothing = errors.New("it would change nothing")

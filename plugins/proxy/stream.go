@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/faultline-go/faultline/plugins/proxy/relay"
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // The bodies of the faults on connections. Each says in place what it does, or what is
@@ -30,15 +31,14 @@ func (c delayConfig) place(seed uint64) (placement, error) {
 }
 
 type bandwidthConfig struct {
-	Rate string `hcl:"rate" doc:"What passes in a second: \"1mbit\", \"10MB/s\", \"64KiB\". k, M and G are powers of 1000; upper and lower case mean the same."`
-	Per  string `hcl:"per,optional" default:"connection" enum:"connection|proxy" doc:"Whether each connection has the rate, or all of a proxy share it."`
+	Rate sdk.Rate `hcl:"rate" min:"8bit" example:"1mbit" doc:"What passes in a second: \"1mbit\", \"10MB/s\", \"64KiB/s\"."`
+	Per  string   `hcl:"per,optional" default:"connection" enum:"connection|proxy" doc:"Whether each connection has the rate, or all of a proxy share it."`
 	way
 	connectionShare
 }
 
 func (c bandwidthConfig) place(seed uint64) (placement, error) {
-	rate, err := parseRate(c.Rate)
-	return c.stream(relay.Bandwidth{Rate: rate, Shared: c.Per == "proxy"}, c.direction(), seed), err
+	return c.stream(relay.Bandwidth{Rate: c.Rate.BytesPerSecond(), Shared: c.Per == "proxy"}, c.direction(), seed), nil
 }
 
 type slowCloseConfig struct {

@@ -25,7 +25,8 @@ type match struct {
 
 func listeners(p *proxies) sdk.Target[match] {
 	return sdk.Target[match]{
-		Type: listenerKind,
+		Type:         listenerKind,
+		Capabilities: []schema.Capability{schema.CapTraffic},
 		Doc: "Proxies of this plugin, as the plugin block declares them, or one that is declared here by listen and upstream. " +
 			"They are opened when a run begins to plan, before anything is measured, and closed when the run ends: " +
 			"clients have to connect to them instead of to the server. When the plugin dies, connections through it break and its addresses are closed, until it is started anew.",

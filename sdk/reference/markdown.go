@@ -33,6 +33,12 @@ func Page(w io.Writer, d *schema.Description) error {
 		fmt.Fprintf(&b, "\n## Settings\n\nArguments of the `plugin %q` block:\n", d.Name)
 		arguments(&b, d.Settings)
 	}
+	if len(d.Environment) > 0 {
+		b.WriteString("\n## Environment\n\nVariables that the plugin reads by itself. Faultline's own plugins inherit them; another plugin does where its `plugin` block names them in `environment`.\n\n| variable | meaning |\n|---|---|\n")
+		for _, v := range d.Environment {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", v.Name, cell(v.Doc))
+		}
+	}
 	for _, name := range Names(d) {
 		for _, t := range Types(d, name) {
 			t.section(&b)

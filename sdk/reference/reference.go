@@ -54,14 +54,14 @@ func Types(d *schema.Description, name string) []Type {
 	}
 	if p := d.Probe(name); p != nil {
 		results := append(append([]schema.Attribute{}, schema.SampleCore...), p.Sample...)
-		out = append(out, Type{Kind: "probe", Type: name, Doc: p.Doc, Body: p.Config, Meta: schema.ProbeMeta, Results: results})
+		out = append(out, Type{Kind: "probe", Type: name, Doc: p.Doc, Facts: mayFacts(p.Capabilities), Body: p.Config, Meta: schema.ProbeMeta, Results: results})
 	}
 	if a := d.Action(name); a != nil {
-		out = append(out, Type{Kind: "action", Type: name, Doc: a.Doc, Body: a.Config, Meta: schema.ActionMeta})
+		out = append(out, Type{Kind: "action", Type: name, Doc: a.Doc, Facts: mayFacts(a.Capabilities), Body: a.Config, Meta: schema.ActionMeta})
 	}
 	if t := d.Target(name); t != nil {
 		out = append(out, Type{
-			Kind: "target", Type: name, Doc: t.Doc, Facts: []string{"is a " + strings.Join(t.Interfaces, ", ")}, Body: t.Match, Results: t.Attributes,
+			Kind: "target", Type: name, Doc: t.Doc, Facts: append([]string{"is a " + strings.Join(t.Interfaces, ", ")}, mayFacts(t.Capabilities)...), Body: t.Match, Results: t.Attributes,
 		})
 	}
 	return out
@@ -79,7 +79,19 @@ func faultFacts(f *schema.Fault) []string {
 	if len(f.Requires) > 0 {
 		facts = append(facts, "needs "+strings.Join(f.Requires, ", "))
 	}
-	return facts
+	return append(facts, mayFacts(f.Capabilities)...)
+}
+
+// mayFacts say what a type may do.
+func mayFacts(all []schema.Capability) []string {
+	if len(all) == 0 {
+		return nil
+	}
+	words := make([]string, len(all))
+	for i, c := range all {
+		words[i] = string(c)
+	}
+	return []string{"has the capabilities " + strings.Join(words, ", ") + ", which a policy may deny"}
 }
 
 func hold(h schema.Hold) string {

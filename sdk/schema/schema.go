@@ -3,7 +3,7 @@
 //
 // It is plain data with a JSON form, and that form is the one that travels from a
 // plugin to the engine, rests in the engine's cache and is printed by
-// `faultline plugin list -format json`. It imports nothing, so that a plugin
+// `faultline plugin list -format json`. It imports nothing of ours, so that a plugin
 // author, the scenario loader and the documentation can all share it.
 package schema
 
@@ -57,10 +57,12 @@ type Fault struct {
 	Accepts       []Accept      `json:"accepts"` // any one of these suffices
 	Hold          Hold          `json:"hold"`
 	Reversibility Reversibility `json:"reversibility"`
-	Requires      []string      `json:"requires,omitempty"`  // "root", "NET_ADMIN", "docker socket": for people
-	SettleMS      int64         `json:"settle_ms,omitempty"` // how long a lost Inject may still take effect
-	RevertMS      int64         `json:"revert_ms"`           // worst time to revert one target
-	Concurrency   int           `json:"concurrency"`         // targets worked on at once
+	Requires      []string      `json:"requires,omitempty"`     // "Linux 5.3": for people
+	Capabilities  []Capability  `json:"capabilities,omitempty"` // what it may do, and a policy may deny
+	SettleMS      int64         `json:"settle_ms,omitempty"`    // how long a lost Inject may still take effect
+	RevertMS      int64         `json:"revert_ms"`              // worst time to revert one target
+	Concurrency   int           `json:"concurrency"`            // targets worked on at once
+	Example       string        `json:"example,omitempty"`      // a body in HCL; empty: one is made from the arguments
 }
 
 // Accept is a target interface that a fault can work on, with the attributes of
@@ -74,17 +76,23 @@ type Accept struct {
 // value (number) and time (seconds since the Unix epoch); Sample lists what this
 // type adds.
 type Probe struct {
-	Type   string      `json:"type"`
-	Doc    string      `json:"doc"`
-	Config Body        `json:"config"`
-	Sample []Attribute `json:"sample,omitempty"` // Type is "string", "number" or "bool"
+	Type    string      `json:"type"`
+	Doc     string      `json:"doc"`
+	Config  Body        `json:"config"`
+	Sample  []Attribute `json:"sample,omitempty"` // Type is "string", "number" or "bool"
+	Example string      `json:"example,omitempty"`
+
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // Action describes a step that is done once and leaves nothing to put back.
 type Action struct {
-	Type   string `json:"type"`
-	Doc    string `json:"doc"`
-	Config Body   `json:"config"`
+	Type    string `json:"type"`
+	Doc     string `json:"doc"`
+	Config  Body   `json:"config"`
+	Example string `json:"example,omitempty"`
+
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // Target describes a kind of target that the plugin can discover.
@@ -94,37 +102,9 @@ type Target struct {
 	Match      Body        `json:"match"`      // arguments of the `match` block
 	Interfaces []string    `json:"interfaces"` // what faults may accept it as
 	Attributes []Attribute `json:"attributes"` // what `candidate.` has in a filter
-}
+	Example    string      `json:"example,omitempty"`
 
-// Body is the set of arguments and nested blocks that a block takes.
-type Body struct {
-	Attributes []Attribute `json:"attributes,omitempty"`
-	Blocks     []Block     `json:"blocks,omitempty"`
-}
-
-// Attribute is one argument. Type is one of "string", "number", "bool",
-// "duration" (a string such as "300ms"), "list(string)", "list(number)" or
-// "map(string)".
-type Attribute struct {
-	Name      string   `json:"name"`
-	Type      string   `json:"type"`
-	Doc       string   `json:"doc,omitempty"`
-	Required  bool     `json:"required,omitempty"`
-	Default   any      `json:"default,omitempty"` // JSON value of the type; nil: none
-	Enum      []string `json:"enum,omitempty"`    // the only values allowed, for strings
-	Min       *float64 `json:"min,omitempty"`     // inclusive; seconds for a duration
-	Max       *float64 `json:"max,omitempty"`     // inclusive; seconds for a duration
-	Sensitive bool     `json:"sensitive,omitempty"`
-}
-
-// Block is a nested block. Max 0 means any number; Max 1 makes it a single object
-// in the configuration, otherwise it is a list of objects.
-type Block struct {
-	Name string `json:"name"`
-	Doc  string `json:"doc,omitempty"`
-	Body Body   `json:"body"`
-	Min  int    `json:"min,omitempty"`
-	Max  int    `json:"max,omitempty"`
+	Capabilities []Capability `json:"capabilities,omitempty"`
 }
 
 // FaultMeta and the lists beside it name the arguments that the engine itself

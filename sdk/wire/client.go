@@ -19,8 +19,12 @@ import (
 type Client struct{ rpc pb.PluginClient }
 
 // NewClient uses a connection that the caller keeps and closes.
-func NewClient(conn grpc.ClientConnInterface) *Client {
-	return &Client{rpc: pb.NewPluginClient(conn)}
+func NewClient(c grpc.ClientConnInterface) *Client { return NewWatchedClient(c, nil) }
+
+// NewWatchedClient is NewClient with a look at every call. watch is called by the
+// goroutines that make the calls, and must be quick; nil: nobody looks.
+func NewWatchedClient(c grpc.ClientConnInterface, watch func(Call)) *Client {
+	return &Client{rpc: pb.NewPluginClient(conn{c, watch})}
 }
 
 // Describe asks what the plugin offers.
@@ -39,10 +43,17 @@ func (c *Client) Describe(ctx context.Context) (*schema.Description, error) {
 	return d, nil
 }
 
-// Configure gives the plugin its settings and run.
+// Configure gives the plugin its settings and run. Its error is an *Invalid when the
+// plugin refuses settings and says which.
 func (c *Client) Configure(ctx context.Context, q Configure) error {
-	_, err := c.rpc.Configure(ctx, &pb.ConfigureRequest{SettingsJson: q.Settings, Run: q.Run, RunDir: q.RunDir})
-	return plain(err)
+	r, err := c.rpc.Configure(ctx, &pb.ConfigureRequest{SettingsJson: q.Settings, Run: q.Run, RunDir: q.RunDir, TakesProblems: true})
+	if err != nil {
+		return plain(err)
+	}
+	if len(r.Problems) > 0 {
+		return invalid(problemsFrom(r.Problems))
+	}
+	return nil
 }
 
 // Discover lists the candidates that a match finds.
@@ -80,7 +91,7 @@ func (c *Client) Prepare(ctx context.Context, q Prepare) ([]Prepared, error) {
 		return nil, plain(err)
 	}
 	return collect(stream, func(m *pb.PrepareResult) Prepared {
-		return Prepared{Target: m.Target, Undo: m.UndoJson, Incarnation: m.Incarnation, Resources: m.Resources, Gone: m.Gone, Err: m.Error}
+		return Prepared{Target: m.Target, Undo: m.UndoJson, Incarnation: m.Incarnation, Resources: m.Resources, Gone: m.Gone, Err: m.Error, Problems: problemsFrom(m.Problems)}
 	})
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,6 +38,10 @@ func (s *server) Describe(ctx context.Context, _ *pb.DescribeRequest) (*pb.Descr
 
 func (s *server) Configure(ctx context.Context, q *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
 	err := s.impl.Configure(ctx, Configure{Settings: q.SettingsJson, Run: q.Run, RunDir: q.RunDir})
+	var why *Invalid
+	if q.TakesProblems && errors.As(err, &why) && len(why.Problems) > 0 {
+		return &pb.ConfigureResponse{Problems: problemsTo(0, why.Problems)}, nil
+	}
 	return &pb.ConfigureResponse{}, answer(err)
 }
 
@@ -75,7 +80,7 @@ func (s *server) Prepare(q *pb.PrepareRequest, out grpc.ServerStreamingServer[pb
 		p.Targets = append(p.Targets, c)
 	}
 	return answer(s.impl.Prepare(out.Context(), p, func(r Prepared) error {
-		return out.Send(&pb.PrepareResult{Target: r.Target, Error: text(r.Err), UndoJson: r.Undo, Incarnation: text(r.Incarnation), Resources: texts(r.Resources), Gone: r.Gone})
+		return out.Send(&pb.PrepareResult{Target: r.Target, Error: text(r.Err), UndoJson: r.Undo, Incarnation: text(r.Incarnation), Resources: texts(r.Resources), Gone: r.Gone, Problems: problemsTo(0, r.Problems)})
 	}))
 }
 

@@ -17,14 +17,21 @@ import (
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
-// The go-plugin handshake. Protocol is raised when plugin.proto changes in a way
-// that an older side cannot read.
+// The go-plugin handshake. Protocol is the newest that this package speaks, and
+// OldestProtocol the oldest: the engine offers them all, and the plugin picks the newest
+// that it knows, too. Protocol is raised when plugin.proto changes in a way that an older
+// side cannot read; README.md has the rules.
 const (
-	Protocol    = 1
+	Protocol       = 1
+	OldestProtocol = 1
+
 	CookieKey   = "FAULTLINE_PLUGIN"
 	CookieValue = "a-fault-is-a-lease"
 	// ServiceName is the name under which go-plugin dispenses the service.
 	ServiceName = "faultline"
+	// LogVariable is the environment variable by which the engine says what a plugin
+	// need not log: debug, info, warn or error. Without it: info.
+	LogVariable = "FAULTLINE_LOG"
 	// MaxMessage bounds one gRPC message, in bytes.
 	MaxMessage = 16 << 20
 )
@@ -69,6 +76,7 @@ type Prepared struct {
 	Resources   []string // what the fault occupies: "container:<id>/lifecycle"
 	Gone        bool
 	Err         string
+	Problems    []Problem // with Err: the arguments that it is about
 }
 
 // Lease names a fault of a run. With an epoch that is not the run folder's a plugin

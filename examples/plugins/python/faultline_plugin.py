@@ -23,7 +23,8 @@ import plugin_pb2 as pb
 import plugin_pb2_grpc as rpc
 
 COOKIE = ("FAULTLINE_PLUGIN", "a-fault-is-a-lease")
-PROTOCOL = 1
+PROTOCOLS = {1}  # that this file speaks
+LEVELS = {"debug": 0, "trace": 0, "info": 1, "warn": 2, "error": 3}
 MAX_MESSAGE = 16 << 20
 INJECT_GRACE = 2.0  # seconds that a revert waits for an injection that was told to stop
 LOCK_PATIENCE = 30.0
@@ -69,6 +70,22 @@ class Probe:
     def open(self, config):
         """Returns a function that returns (status, error): 0 ok, 1 failed, 2 missing."""
         raise NotImplementedError
+
+
+def log(level, message, **about):
+    """Writes a record as faultline reads them: level=WARN msg="…" key="value"."""
+    if LEVELS[level] < LEVELS.get(os.environ.get("FAULTLINE_LOG", "info"), 1):
+        return
+    fields = [f"level={level.upper()}", f"msg={json.dumps(message)}"]
+    fields += [f"{name}={json.dumps(str(value))}" for name, value in about.items()]
+    os.write(2, (" ".join(fields) + "\n").encode())
+
+
+def negotiated():
+    """The newest protocol that the engine offers and this file speaks; where there is
+    none, one of ours, by which the engine sees what is wrong."""
+    offered = {int(v) for v in os.environ.get("PLUGIN_PROTOCOL_VERSIONS", "").split(",") if v.isdigit()}
+    return max(PROTOCOLS & offered, default=min(PROTOCOLS))
 
 
 def now_ns():
@@ -159,7 +176,12 @@ class Plugin(rpc.PluginServicer):
         return pb.DescribeResponse(description_json=json.dumps(self.description).encode())
 
     def Configure(self, request, context):
-        self.run = request.run
+        with self.guard:
+            if self.held:
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, "configure: the plugin holds faults of another run")
+            if request.run != self.run:
+                self.over.clear()  # of the next run's faults none has ended yet
+            self.run = request.run
         self.arbiter = Arbiter(request.run_dir) if request.run_dir else None
         return pb.ConfigureResponse()
 
@@ -315,6 +337,8 @@ class Plugin(rpc.PluginServicer):
             results = self.put_back(lease, pb.RevertRequest(lease=q.lease, type=q.type, by="plugin", targets=q.targets))
             if all(r.outcome != "failed" for r in results) and lease.returned.is_set():
                 continue  # settled, or looked at once more: the injection had not returned
+            failed = "; ".join(r.error for r in results if r.error) or "it was still being injected"
+            log("warn", f"revert failed, trying again in {wait:g} s", fault=q.lease.fault, error=failed)
             time.sleep(wait)
             wait = min(2 * wait, 15)
 
@@ -416,6 +440,9 @@ class Plugin(rpc.PluginServicer):
 
     def serve(self):
         if os.environ.get(COOKIE[0]) != COOKIE[1]:
+            if sys.argv[1:] in (["-describe"], ["--describe"]):
+                print(json.dumps(self.description, indent=2))
+                sys.exit(0)
             print(f"This is the faultline plugin {self.description['name']!r}; faultline starts it by itself.")
             sys.exit(2)
         handshake = os.fdopen(os.dup(1), "w")
@@ -429,7 +456,7 @@ class Plugin(rpc.PluginServicer):
         socket = os.path.join(os.environ.get("PLUGIN_UNIX_SOCKET_DIR") or tempfile.mkdtemp(), "plugin.sock")
         server.add_insecure_port("unix:" + socket)
         server.start()
-        print(f"1|{PROTOCOL}|unix|{socket}|grpc", file=handshake, flush=True)
+        print(f"1|{negotiated()}|unix|{socket}|grpc", file=handshake, flush=True)
         handshake.close()
         # The engine holds the other end of standard input and writes nothing to it.
         threading.Thread(target=self.end_with_engine, daemon=True).start()

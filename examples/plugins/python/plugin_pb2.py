@@ -19,10 +19,162 @@ DESCRIPTOR = _descriptor.FileDescriptor(
   name='plugin.proto',
   package='faultline.plugin.v1',
   syntax='proto3',
-  serialized_pb=_b('\n\x0cplugin.proto\x12\x13\x66\x61ultline.plugin.v1\"\x11\n\x0f\x44\x65scribeRequest\",\n\x10\x44\x65scribeResponse\x12\x18\n\x10\x64\x65scription_json\x18\x01 \x01(\x0c\"G\n\x10\x43onfigureRequest\x12\x15\n\rsettings_json\x18\x01 \x01(\x0c\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x0f\n\x07run_dir\x18\x03 \x01(\t\"\x13\n\x11\x43onfigureResponse\"3\n\x0f\x44iscoverRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x12\n\nmatch_json\x18\x02 \x01(\x0c\"$\n\nCandidates\x12\x16\n\x0e\x63\x61ndidate_json\x18\x01 \x03(\x0c\"h\n\x0ePrepareRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\x0c\x12\x16\n\x0e\x63\x61ndidate_json\x18\x03 \x03(\x0c\x12\x1b\n\x13\x61\x63\x63\x65pt_irreversible\x18\x04 \x01(\x08\"w\n\rPrepareResult\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x11\n\tundo_json\x18\x03 \x01(\x0c\x12\x13\n\x0bincarnation\x18\x04 \x01(\t\x12\x11\n\tresources\x18\x05 \x03(\t\x12\x0c\n\x04gone\x18\x06 \x01(\x08\"2\n\x05Lease\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\")\n\x04Undo\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x11\n\tundo_json\x18\x02 \x01(\x0c\"\xb0\x01\n\rInjectRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.faultline.plugin.v1.Lease\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x03 \x01(\x0c\x12*\n\x07targets\x18\x04 \x03(\x0b\x32\x19.faultline.plugin.v1.Undo\x12\x10\n\x08lease_ms\x18\x05 \x01(\x03\x12\x13\n\x0bhard_end_ms\x18\x06 \x01(\x03\"O\n\x0cInjectResult\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x0c\n\x04gone\x18\x03 \x01(\x08\x12\x12\n\nat_unix_ns\x18\x04 \x01(\x03\"_\n\x0eObserveRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\x0c\x12*\n\x07targets\x18\x03 \x03(\x0b\x32\x19.faultline.plugin.v1.Undo\"\xe5\x01\n\rObserveResult\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05\x62ites\x18\x03 \x01(\x08\x12\r\n\x05\x65nded\x18\x04 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x42\n\x08measures\x18\x06 \x03(\x0b\x32\x30.faultline.plugin.v1.ObserveResult.MeasuresEntry\x12\x12\n\nat_unix_ns\x18\x07 \x01(\x03\x1a/\n\rMeasuresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x8f\x01\n\rRevertRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.faultline.plugin.v1.Lease\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12*\n\x07targets\x18\x04 \x03(\x0b\x32\x19.faultline.plugin.v1.Undo\x12\r\n\x05\x61gain\x18\x05 \x01(\x08\"~\n\x0cRevertResult\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12\r\n\x05proof\x18\x04 \x01(\t\x12\x0f\n\x07residue\x18\x05 \x01(\x08\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x12\n\nat_unix_ns\x18\x07 \x01(\x03\"8\n\x0bScanRequest\x12)\n\x05known\x18\x01 \x03(\x0b\x32\x1a.faultline.plugin.v1.Known\"P\n\x05Known\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\x12*\n\x07targets\x18\x03 \x03(\x0b\x32\x19.faultline.plugin.v1.Undo\"F\n\x07\x46inding\x12\r\n\x05\x66\x61ult\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"G\n\x07Renewal\x12*\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.faultline.plugin.v1.Lease\x12\x10\n\x08sequence\x18\x02 \x01(\x03\",\n\nLeaseEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04lost\x18\x02 \x03(\t\"q\n\x0cProbeRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\x0c\x12\x13\n\x0binterval_ns\x18\x03 \x01(\x03\x12\x12\n\ntimeout_ns\x18\x04 \x01(\x03\x12\x15\n\rstart_unix_ns\x18\x05 \x01(\x03\"\xd3\x01\n\x0bSampleBatch\x12\x15\n\rstart_unix_ns\x18\x01 \x01(\x03\x12\x11\n\toffset_ns\x18\x02 \x03(\x03\x12\x0e\n\x06status\x18\x03 \x01(\x0c\x12\x11\n\tlatency_s\x18\x04 \x03(\x01\x12\r\n\x05value\x18\x05 \x03(\x01\x12*\n\x05\x65xtra\x18\x06 \x03(\x0b\x32\x1b.faultline.plugin.v1.Column\x12\r\n\x05\x65rror\x18\x07 \x03(\t\x12\x13\n\x0b\x65rror_index\x18\x08 \x03(\r\x12\x18\n\x10\x63omplete_unix_ns\x18\t \x01(\x03\"G\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07numbers\x18\x02 \x03(\x01\x12\x0f\n\x07strings\x18\x03 \x03(\t\x12\r\n\x05\x62ools\x18\x04 \x03(\x08\"/\n\nActRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\x0c\",\n\x0b\x41\x63tResponse\x12\x0e\n\x06\x64\x65tail\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t2\x96\x07\n\x06Plugin\x12W\n\x08\x44\x65scribe\x12$.faultline.plugin.v1.DescribeRequest\x1a%.faultline.plugin.v1.DescribeResponse\x12Z\n\tConfigure\x12%.faultline.plugin.v1.ConfigureRequest\x1a&.faultline.plugin.v1.ConfigureResponse\x12S\n\x08\x44iscover\x12$.faultline.plugin.v1.DiscoverRequest\x1a\x1f.faultline.plugin.v1.Candidates0\x01\x12T\n\x07Prepare\x12#.faultline.plugin.v1.PrepareRequest\x1a\".faultline.plugin.v1.PrepareResult0\x01\x12Q\n\x06Inject\x12\".faultline.plugin.v1.InjectRequest\x1a!.faultline.plugin.v1.InjectResult0\x01\x12T\n\x07Observe\x12#.faultline.plugin.v1.ObserveRequest\x1a\".faultline.plugin.v1.ObserveResult0\x01\x12Q\n\x06Revert\x12\".faultline.plugin.v1.RevertRequest\x1a!.faultline.plugin.v1.RevertResult0\x01\x12H\n\x04Scan\x12 .faultline.plugin.v1.ScanRequest\x1a\x1c.faultline.plugin.v1.Finding0\x01\x12L\n\x07Session\x12\x1c.faultline.plugin.v1.Renewal\x1a\x1f.faultline.plugin.v1.LeaseEvent(\x01\x30\x01\x12N\n\x05Probe\x12!.faultline.plugin.v1.ProbeRequest\x1a .faultline.plugin.v1.SampleBatch0\x01\x12H\n\x03\x41\x63t\x12\x1f.faultline.plugin.v1.ActRequest\x1a .faultline.plugin.v1.ActResponseB8Z6github.com/faultline-go/faultline/sdk/wire/internal/pbb\x06proto3')
+  serialized_pb=_b('\n\x0cplugin.proto\x12\x13\x66\x61ultline.plugin.v1\"<\n\x07Problem\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x15\n\rconfiguration\x18\x03 \x01(\x05\"M\n\x0fValidateRequest\x12:\n\x0e\x63onfigurations\x18\x01 \x03(\x0b\x32\".faultline.plugin.v1.Configuration\"@\n\rConfiguration\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x03 \x01(\x0c\"B\n\x10ValidateResponse\x12.\n\x08problems\x18\x01 \x03(\x0b\x32\x1c.faultline.plugin.v1.Problem\"\x11\n\x0f\x44\x65scribeRequest\",\n\x10\x44\x65scribeResponse\x12\x18\n\x10\x64\x65scription_json\x18\x01 \x01(\x0c\"_\n\x10\x43onfigureRequest\x12\x15\n\rsettings_json\x18\x01 \x01(\x0c\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x0f\n\x07run_dir\x18\x03 \x01(\t\x12\x16\n\x0etakes_problems\x18\x04 \x01(\x08\"C\n\x11\x43onfigureResponse\x12.\n\x08problems\x18\x01 \x03(\x0b\x32\x1c.faultline.plugin.v1.Problem\"3\n\x0f\x44iscoverRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x12\n\nmatch_json\x18\x02 \x01(\x0c\"$\n\nCandidates\x12\x16\n\x0e\x63\x61ndidate_json\x18\x01 \x03(\x0c\"h\n\x0ePrepareRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\x0c\x12\x16\n\x0e\x63\x61ndidate_json\x18\x03 \x03(\x0c\x12\x1b\n\x13\x61\x63\x63\x65pt_irreversible\x18\x04 \x01(\x08\"\xa7\x01\n\rPrepareResult\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x11\n\tundo_json\x18\x03 \x01(\x0c\x12\x13\n\x0bincarnation\x18\x04 \x01(\t\x12\x11\n\tresources\x18\x05 \x03(\t\x12\x0c\n\x04gone\x18\x06 \x01(\x08\x12.\n\x08problems\x18\x07 \x03(\x0b\x32\x1c.faultline.plugin.v1.Problem\"2\n\x05Lease\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\")\n\x04Undo\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x11\n\tundo_json\x18\x02 \x01(\x0c\"\xb0\x01\n\rInjectRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.faultline.plugin.v1.Lease\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x03 \x01(\x0c\x12*\n\x07targets\x18\x04 \x03(\x0b\x32\x19.faultline.plugin.v1.Undo\x12\x10\n\x08lease_ms\x18\x05 \x01(\x03\x12\x13\n\x0bhard_end_ms\x18\x06 \x01(\x03\"O\n\x0cInjectResult\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x0c\n\x04gone\x18\x03 \x01(\x08\x12\x12\n\nat_unix_ns\x18\x04 \x01(\x03\"_\n\x0eObserveRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\x0c\x12*\n\x07targets\x18\x03 \x03(\x0b\x32\x19.faultline.plugin.v1.Undo\"\xe5\x01\n\rObserveResult\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05\x62ites\x18\x03 \x01(\x08\x12\r\n\x05\x65nded\x18\x04 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x42\n\x08measures\x18\x06 \x03(\x0b\x32\x30.faultline.plugin.v1.ObserveResult.MeasuresEntry\x12\x12\n\nat_unix_ns\x18\x07 \x01(\x03\x1a/\n\rMeasuresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x8f\x01\n\rRevertRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.faultline.plugin.v1.Lease\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12*\n\x07targets\x18\x04 \x03(\x0b\x32\x19.faultline.plugin.v1.Undo\x12\r\n\x05\x61gain\x18\x05 \x01(\x08\"~\n\x0cRevertResult\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12\r\n\x05proof\x18\x04 \x01(\t\x12\x0f\n\x07residue\x18\x05 \x01(\x08\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x12\n\nat_unix_ns\x18\x07 \x01(\x03\"8\n\x0bScanRequest\x12)\n\x05known\x18\x01 \x03(\x0b\x32\x1a.faultline.plugin.v1.Known\"P\n\x05Known\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\x12*\n\x07targets\x18\x03 \x03(\x0b\x32\x19.faultline.plugin.v1.Undo\"F\n\x07\x46inding\x12\r\n\x05\x66\x61ult\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"G\n\x07Renewal\x12*\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.faultline.plugin.v1.Lease\x12\x10\n\x08sequence\x18\x02 \x01(\x03\",\n\nLeaseEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04lost\x18\x02 \x03(\t\"q\n\x0cProbeRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\x0c\x12\x13\n\x0binterval_ns\x18\x03 \x01(\x03\x12\x12\n\ntimeout_ns\x18\x04 \x01(\x03\x12\x15\n\rstart_unix_ns\x18\x05 \x01(\x03\"\xd3\x01\n\x0bSampleBatch\x12\x15\n\rstart_unix_ns\x18\x01 \x01(\x03\x12\x11\n\toffset_ns\x18\x02 \x03(\x03\x12\x0e\n\x06status\x18\x03 \x01(\x0c\x12\x11\n\tlatency_s\x18\x04 \x03(\x01\x12\r\n\x05value\x18\x05 \x03(\x01\x12*\n\x05\x65xtra\x18\x06 \x03(\x0b\x32\x1b.faultline.plugin.v1.Column\x12\r\n\x05\x65rror\x18\x07 \x03(\t\x12\x13\n\x0b\x65rror_index\x18\x08 \x03(\r\x12\x18\n\x10\x63omplete_unix_ns\x18\t \x01(\x03\"G\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07numbers\x18\x02 \x03(\x01\x12\x0f\n\x07strings\x18\x03 \x03(\t\x12\r\n\x05\x62ools\x18\x04 \x03(\x08\"/\n\nActRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\x0c\",\n\x0b\x41\x63tResponse\x12\x0e\n\x06\x64\x65tail\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t2\xef\x07\n\x06Plugin\x12W\n\x08\x44\x65scribe\x12$.faultline.plugin.v1.DescribeRequest\x1a%.faultline.plugin.v1.DescribeResponse\x12Z\n\tConfigure\x12%.faultline.plugin.v1.ConfigureRequest\x1a&.faultline.plugin.v1.ConfigureResponse\x12S\n\x08\x44iscover\x12$.faultline.plugin.v1.DiscoverRequest\x1a\x1f.faultline.plugin.v1.Candidates0\x01\x12T\n\x07Prepare\x12#.faultline.plugin.v1.PrepareRequest\x1a\".faultline.plugin.v1.PrepareResult0\x01\x12Q\n\x06Inject\x12\".faultline.plugin.v1.InjectRequest\x1a!.faultline.plugin.v1.InjectResult0\x01\x12T\n\x07Observe\x12#.faultline.plugin.v1.ObserveRequest\x1a\".faultline.plugin.v1.ObserveResult0\x01\x12Q\n\x06Revert\x12\".faultline.plugin.v1.RevertRequest\x1a!.faultline.plugin.v1.RevertResult0\x01\x12H\n\x04Scan\x12 .faultline.plugin.v1.ScanRequest\x1a\x1c.faultline.plugin.v1.Finding0\x01\x12L\n\x07Session\x12\x1c.faultline.plugin.v1.Renewal\x1a\x1f.faultline.plugin.v1.LeaseEvent(\x01\x30\x01\x12N\n\x05Probe\x12!.faultline.plugin.v1.ProbeRequest\x1a .faultline.plugin.v1.SampleBatch0\x01\x12H\n\x03\x41\x63t\x12\x1f.faultline.plugin.v1.ActRequest\x1a .faultline.plugin.v1.ActResponse\x12W\n\x08Validate\x12$.faultline.plugin.v1.ValidateRequest\x1a%.faultline.plugin.v1.ValidateResponseB8Z6github.com/faultline-go/faultline/sdk/wire/internal/pbb\x06proto3')
 )
 
 
+
+
+_PROBLEM = _descriptor.Descriptor(
+  name='Problem',
+  full_name='faultline.plugin.v1.Problem',
+  filename=None,
+  file=DESCRIPTOR,
+  containing_type=None,
+  fields=[
+    _descriptor.FieldDescriptor(
+      name='path', full_name='faultline.plugin.v1.Problem.path', index=0,
+      number=1, type=9, cpp_type=9, label=1,
+      has_default_value=False, default_value=_b("").decode('utf-8'),
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
+    _descriptor.FieldDescriptor(
+      name='text', full_name='faultline.plugin.v1.Problem.text', index=1,
+      number=2, type=9, cpp_type=9, label=1,
+      has_default_value=False, default_value=_b("").decode('utf-8'),
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
+    _descriptor.FieldDescriptor(
+      name='configuration', full_name='faultline.plugin.v1.Problem.configuration', index=2,
+      number=3, type=5, cpp_type=1, label=1,
+      has_default_value=False, default_value=0,
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
+  ],
+  extensions=[
+  ],
+  nested_types=[],
+  enum_types=[
+  ],
+  options=None,
+  is_extendable=False,
+  syntax='proto3',
+  extension_ranges=[],
+  oneofs=[
+  ],
+  serialized_start=37,
+  serialized_end=97,
+)
+
+
+_VALIDATEREQUEST = _descriptor.Descriptor(
+  name='ValidateRequest',
+  full_name='faultline.plugin.v1.ValidateRequest',
+  filename=None,
+  file=DESCRIPTOR,
+  containing_type=None,
+  fields=[
+    _descriptor.FieldDescriptor(
+      name='configurations', full_name='faultline.plugin.v1.ValidateRequest.configurations', index=0,
+      number=1, type=11, cpp_type=10, label=3,
+      has_default_value=False, default_value=[],
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
+  ],
+  extensions=[
+  ],
+  nested_types=[],
+  enum_types=[
+  ],
+  options=None,
+  is_extendable=False,
+  syntax='proto3',
+  extension_ranges=[],
+  oneofs=[
+  ],
+  serialized_start=99,
+  serialized_end=176,
+)
+
+
+_CONFIGURATION = _descriptor.Descriptor(
+  name='Configuration',
+  full_name='faultline.plugin.v1.Configuration',
+  filename=None,
+  file=DESCRIPTOR,
+  containing_type=None,
+  fields=[
+    _descriptor.FieldDescriptor(
+      name='kind', full_name='faultline.plugin.v1.Configuration.kind', index=0,
+      number=1, type=9, cpp_type=9, label=1,
+      has_default_value=False, default_value=_b("").decode('utf-8'),
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
+    _descriptor.FieldDescriptor(
+      name='type', full_name='faultline.plugin.v1.Configuration.type', index=1,
+      number=2, type=9, cpp_type=9, label=1,
+      has_default_value=False, default_value=_b("").decode('utf-8'),
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
+    _descriptor.FieldDescriptor(
+      name='config_json', full_name='faultline.plugin.v1.Configuration.config_json', index=2,
+      number=3, type=12, cpp_type=9, label=1,
+      has_default_value=False, default_value=_b(""),
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
+  ],
+  extensions=[
+  ],
+  nested_types=[],
+  enum_types=[
+  ],
+  options=None,
+  is_extendable=False,
+  syntax='proto3',
+  extension_ranges=[],
+  oneofs=[
+  ],
+  serialized_start=178,
+  serialized_end=242,
+)
+
+
+_VALIDATERESPONSE = _descriptor.Descriptor(
+  name='ValidateResponse',
+  full_name='faultline.plugin.v1.ValidateResponse',
+  filename=None,
+  file=DESCRIPTOR,
+  containing_type=None,
+  fields=[
+    _descriptor.FieldDescriptor(
+      name='problems', full_name='faultline.plugin.v1.ValidateResponse.problems', index=0,
+      number=1, type=11, cpp_type=10, label=3,
+      has_default_value=False, default_value=[],
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
+  ],
+  extensions=[
+  ],
+  nested_types=[],
+  enum_types=[
+  ],
+  options=None,
+  is_extendable=False,
+  syntax='proto3',
+  extension_ranges=[],
+  oneofs=[
+  ],
+  serialized_start=244,
+  serialized_end=310,
+)
 
 
 _DESCRIBEREQUEST = _descriptor.Descriptor(
@@ -44,8 +196,8 @@ _DESCRIBEREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=37,
-  serialized_end=54,
+  serialized_start=312,
+  serialized_end=329,
 )
 
 
@@ -75,8 +227,8 @@ _DESCRIBERESPONSE = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=56,
-  serialized_end=100,
+  serialized_start=331,
+  serialized_end=375,
 )
 
 
@@ -108,6 +260,13 @@ _CONFIGUREREQUEST = _descriptor.Descriptor(
       message_type=None, enum_type=None, containing_type=None,
       is_extension=False, extension_scope=None,
       options=None, file=DESCRIPTOR),
+    _descriptor.FieldDescriptor(
+      name='takes_problems', full_name='faultline.plugin.v1.ConfigureRequest.takes_problems', index=3,
+      number=4, type=8, cpp_type=7, label=1,
+      has_default_value=False, default_value=False,
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
   ],
   extensions=[
   ],
@@ -120,8 +279,8 @@ _CONFIGUREREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=102,
-  serialized_end=173,
+  serialized_start=377,
+  serialized_end=472,
 )
 
 
@@ -132,6 +291,13 @@ _CONFIGURERESPONSE = _descriptor.Descriptor(
   file=DESCRIPTOR,
   containing_type=None,
   fields=[
+    _descriptor.FieldDescriptor(
+      name='problems', full_name='faultline.plugin.v1.ConfigureResponse.problems', index=0,
+      number=1, type=11, cpp_type=10, label=3,
+      has_default_value=False, default_value=[],
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
   ],
   extensions=[
   ],
@@ -144,8 +310,8 @@ _CONFIGURERESPONSE = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=175,
-  serialized_end=194,
+  serialized_start=474,
+  serialized_end=541,
 )
 
 
@@ -182,8 +348,8 @@ _DISCOVERREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=196,
-  serialized_end=247,
+  serialized_start=543,
+  serialized_end=594,
 )
 
 
@@ -213,8 +379,8 @@ _CANDIDATES = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=249,
-  serialized_end=285,
+  serialized_start=596,
+  serialized_end=632,
 )
 
 
@@ -265,8 +431,8 @@ _PREPAREREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=287,
-  serialized_end=391,
+  serialized_start=634,
+  serialized_end=738,
 )
 
 
@@ -319,6 +485,13 @@ _PREPARERESULT = _descriptor.Descriptor(
       message_type=None, enum_type=None, containing_type=None,
       is_extension=False, extension_scope=None,
       options=None, file=DESCRIPTOR),
+    _descriptor.FieldDescriptor(
+      name='problems', full_name='faultline.plugin.v1.PrepareResult.problems', index=6,
+      number=7, type=11, cpp_type=10, label=3,
+      has_default_value=False, default_value=[],
+      message_type=None, enum_type=None, containing_type=None,
+      is_extension=False, extension_scope=None,
+      options=None, file=DESCRIPTOR),
   ],
   extensions=[
   ],
@@ -331,8 +504,8 @@ _PREPARERESULT = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=393,
-  serialized_end=512,
+  serialized_start=741,
+  serialized_end=908,
 )
 
 
@@ -376,8 +549,8 @@ _LEASE = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=514,
-  serialized_end=564,
+  serialized_start=910,
+  serialized_end=960,
 )
 
 
@@ -414,8 +587,8 @@ _UNDO = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=566,
-  serialized_end=607,
+  serialized_start=962,
+  serialized_end=1003,
 )
 
 
@@ -480,8 +653,8 @@ _INJECTREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=610,
-  serialized_end=786,
+  serialized_start=1006,
+  serialized_end=1182,
 )
 
 
@@ -532,8 +705,8 @@ _INJECTRESULT = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=788,
-  serialized_end=867,
+  serialized_start=1184,
+  serialized_end=1263,
 )
 
 
@@ -577,8 +750,8 @@ _OBSERVEREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=869,
-  serialized_end=964,
+  serialized_start=1265,
+  serialized_end=1360,
 )
 
 
@@ -615,8 +788,8 @@ _OBSERVERESULT_MEASURESENTRY = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1149,
-  serialized_end=1196,
+  serialized_start=1545,
+  serialized_end=1592,
 )
 
 _OBSERVERESULT = _descriptor.Descriptor(
@@ -687,8 +860,8 @@ _OBSERVERESULT = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=967,
-  serialized_end=1196,
+  serialized_start=1363,
+  serialized_end=1592,
 )
 
 
@@ -746,8 +919,8 @@ _REVERTREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1199,
-  serialized_end=1342,
+  serialized_start=1595,
+  serialized_end=1738,
 )
 
 
@@ -819,8 +992,8 @@ _REVERTRESULT = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1344,
-  serialized_end=1470,
+  serialized_start=1740,
+  serialized_end=1866,
 )
 
 
@@ -850,8 +1023,8 @@ _SCANREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1472,
-  serialized_end=1528,
+  serialized_start=1868,
+  serialized_end=1924,
 )
 
 
@@ -895,8 +1068,8 @@ _KNOWN = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1530,
-  serialized_end=1610,
+  serialized_start=1926,
+  serialized_end=2006,
 )
 
 
@@ -947,8 +1120,8 @@ _FINDING = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1612,
-  serialized_end=1682,
+  serialized_start=2008,
+  serialized_end=2078,
 )
 
 
@@ -985,8 +1158,8 @@ _RENEWAL = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1684,
-  serialized_end=1755,
+  serialized_start=2080,
+  serialized_end=2151,
 )
 
 
@@ -1023,8 +1196,8 @@ _LEASEEVENT = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1757,
-  serialized_end=1801,
+  serialized_start=2153,
+  serialized_end=2197,
 )
 
 
@@ -1082,8 +1255,8 @@ _PROBEREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1803,
-  serialized_end=1916,
+  serialized_start=2199,
+  serialized_end=2312,
 )
 
 
@@ -1169,8 +1342,8 @@ _SAMPLEBATCH = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=1919,
-  serialized_end=2130,
+  serialized_start=2315,
+  serialized_end=2526,
 )
 
 
@@ -1221,8 +1394,8 @@ _COLUMN = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=2132,
-  serialized_end=2203,
+  serialized_start=2528,
+  serialized_end=2599,
 )
 
 
@@ -1259,8 +1432,8 @@ _ACTREQUEST = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=2205,
-  serialized_end=2252,
+  serialized_start=2601,
+  serialized_end=2648,
 )
 
 
@@ -1297,10 +1470,14 @@ _ACTRESPONSE = _descriptor.Descriptor(
   extension_ranges=[],
   oneofs=[
   ],
-  serialized_start=2254,
-  serialized_end=2298,
+  serialized_start=2650,
+  serialized_end=2694,
 )
 
+_VALIDATEREQUEST.fields_by_name['configurations'].message_type = _CONFIGURATION
+_VALIDATERESPONSE.fields_by_name['problems'].message_type = _PROBLEM
+_CONFIGURERESPONSE.fields_by_name['problems'].message_type = _PROBLEM
+_PREPARERESULT.fields_by_name['problems'].message_type = _PROBLEM
 _INJECTREQUEST.fields_by_name['lease'].message_type = _LEASE
 _INJECTREQUEST.fields_by_name['targets'].message_type = _UNDO
 _OBSERVEREQUEST.fields_by_name['targets'].message_type = _UNDO
@@ -1312,6 +1489,10 @@ _SCANREQUEST.fields_by_name['known'].message_type = _KNOWN
 _KNOWN.fields_by_name['targets'].message_type = _UNDO
 _RENEWAL.fields_by_name['leases'].message_type = _LEASE
 _SAMPLEBATCH.fields_by_name['extra'].message_type = _COLUMN
+DESCRIPTOR.message_types_by_name['Problem'] = _PROBLEM
+DESCRIPTOR.message_types_by_name['ValidateRequest'] = _VALIDATEREQUEST
+DESCRIPTOR.message_types_by_name['Configuration'] = _CONFIGURATION
+DESCRIPTOR.message_types_by_name['ValidateResponse'] = _VALIDATERESPONSE
 DESCRIPTOR.message_types_by_name['DescribeRequest'] = _DESCRIBEREQUEST
 DESCRIPTOR.message_types_by_name['DescribeResponse'] = _DESCRIBERESPONSE
 DESCRIPTOR.message_types_by_name['ConfigureRequest'] = _CONFIGUREREQUEST
@@ -1339,6 +1520,34 @@ DESCRIPTOR.message_types_by_name['Column'] = _COLUMN
 DESCRIPTOR.message_types_by_name['ActRequest'] = _ACTREQUEST
 DESCRIPTOR.message_types_by_name['ActResponse'] = _ACTRESPONSE
 _sym_db.RegisterFileDescriptor(DESCRIPTOR)
+
+Problem = _reflection.GeneratedProtocolMessageType('Problem', (_message.Message,), dict(
+  DESCRIPTOR = _PROBLEM,
+  __module__ = 'plugin_pb2'
+  # @@protoc_insertion_point(class_scope:faultline.plugin.v1.Problem)
+  ))
+_sym_db.RegisterMessage(Problem)
+
+ValidateRequest = _reflection.GeneratedProtocolMessageType('ValidateRequest', (_message.Message,), dict(
+  DESCRIPTOR = _VALIDATEREQUEST,
+  __module__ = 'plugin_pb2'
+  # @@protoc_insertion_point(class_scope:faultline.plugin.v1.ValidateRequest)
+  ))
+_sym_db.RegisterMessage(ValidateRequest)
+
+Configuration = _reflection.GeneratedProtocolMessageType('Configuration', (_message.Message,), dict(
+  DESCRIPTOR = _CONFIGURATION,
+  __module__ = 'plugin_pb2'
+  # @@protoc_insertion_point(class_scope:faultline.plugin.v1.Configuration)
+  ))
+_sym_db.RegisterMessage(Configuration)
+
+ValidateResponse = _reflection.GeneratedProtocolMessageType('ValidateResponse', (_message.Message,), dict(
+  DESCRIPTOR = _VALIDATERESPONSE,
+  __module__ = 'plugin_pb2'
+  # @@protoc_insertion_point(class_scope:faultline.plugin.v1.ValidateResponse)
+  ))
+_sym_db.RegisterMessage(ValidateResponse)
 
 DescribeRequest = _reflection.GeneratedProtocolMessageType('DescribeRequest', (_message.Message,), dict(
   DESCRIPTOR = _DESCRIBEREQUEST,
@@ -1542,8 +1751,8 @@ _PLUGIN = _descriptor.ServiceDescriptor(
   file=DESCRIPTOR,
   index=0,
   options=None,
-  serialized_start=2301,
-  serialized_end=3219,
+  serialized_start=2697,
+  serialized_end=3704,
   methods=[
   _descriptor.MethodDescriptor(
     name='Describe',
@@ -1642,6 +1851,15 @@ _PLUGIN = _descriptor.ServiceDescriptor(
     containing_service=None,
     input_type=_ACTREQUEST,
     output_type=_ACTRESPONSE,
+    options=None,
+  ),
+  _descriptor.MethodDescriptor(
+    name='Validate',
+    full_name='faultline.plugin.v1.Plugin.Validate',
+    index=11,
+    containing_service=None,
+    input_type=_VALIDATEREQUEST,
+    output_type=_VALIDATERESPONSE,
     options=None,
   ),
 ])

@@ -69,6 +69,11 @@ class PluginStub(object):
         request_serializer=plugin__pb2.ActRequest.SerializeToString,
         response_deserializer=plugin__pb2.ActResponse.FromString,
         )
+    self.Validate = channel.unary_unary(
+        '/faultline.plugin.v1.Plugin/Validate',
+        request_serializer=plugin__pb2.ValidateRequest.SerializeToString,
+        response_deserializer=plugin__pb2.ValidateResponse.FromString,
+        )
 
 
 class PluginServicer(object):
@@ -154,6 +159,15 @@ class PluginServicer(object):
     context.set_details('Method not implemented!')
     raise NotImplementedError('Method not implemented!')
 
+  def Validate(self, request, context):
+    """Validate looks at configurations and touches nothing: it is pure, like Describe, and may
+    come before Configure. The engine calls it at plan, check and run, before anything is
+    touched. A plugin that does not implement it has nothing to say.
+    """
+    context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+    context.set_details('Method not implemented!')
+    raise NotImplementedError('Method not implemented!')
+
 
 def add_PluginServicer_to_server(servicer, server):
   rpc_method_handlers = {
@@ -211,6 +225,11 @@ def add_PluginServicer_to_server(servicer, server):
           servicer.Act,
           request_deserializer=plugin__pb2.ActRequest.FromString,
           response_serializer=plugin__pb2.ActResponse.SerializeToString,
+      ),
+      'Validate': grpc.unary_unary_rpc_method_handler(
+          servicer.Validate,
+          request_deserializer=plugin__pb2.ValidateRequest.FromString,
+          response_serializer=plugin__pb2.ValidateResponse.SerializeToString,
       ),
   }
   generic_handler = grpc.method_handlers_generic_handler(

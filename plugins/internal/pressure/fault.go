@@ -56,10 +56,11 @@ func SameUndo(a, b Undo) bool {
 
 // Kind is a type of pressure fault with the configuration C.
 type Kind[C any] struct {
-	Type     string
-	Doc      string
-	Accepts  []schema.Accept
-	Requires []string
+	Type         string
+	Doc          string
+	Accepts      []schema.Accept
+	Requires     []string
+	Capabilities []schema.Capability
 	// Load is what a configuration asks for; pure.
 	Load func(C) (Load, error)
 	// Target finds who is meant, or returns sdk.ErrGone.
@@ -83,6 +84,7 @@ func (k Kind[C]) Fault() sdk.Fault[C, Undo] {
 		Hold:          sdk.HoldKernel,
 		Reversibility: sdk.Reversible,
 		Requires:      k.Requires,
+		Capabilities:  k.Capabilities,
 		Settle:        settle,
 		RevertTime:    revertTime,
 		Check:         func(c C) error { _, err := load(c); return err },

@@ -29,6 +29,219 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Problem is what a plugin has against an argument of a configuration. The engine shows
+// it at that place of the scenario.
+type Problem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The argument as it is reached from its block: "signal", "restart.command[1]",
+	// "labels[\"app\"]", "listener[0].upstream"; elements and blocks count from 0, and labelled
+	// blocks go by their label. Empty: the configuration as a whole.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`                    // what is wrong, and what to write instead
+	Configuration int32  `protobuf:"varint,3,opt,name=configuration,proto3" json:"configuration,omitempty"` // in a ValidateResponse: which of those asked about, from 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Problem) Reset() {
+	*x = Problem{}
+	mi := &file_plugin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Problem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Problem) ProtoMessage() {}
+
+func (x *Problem) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Problem.ProtoReflect.Descriptor instead.
+func (*Problem) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Problem) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Problem) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Problem) GetConfiguration() int32 {
+	if x != nil {
+		return x.Configuration
+	}
+	return 0
+}
+
+type ValidateRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Configurations []*Configuration       `protobuf:"bytes,1,rep,name=configurations,proto3" json:"configurations,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ValidateRequest) Reset() {
+	*x = ValidateRequest{}
+	mi := &file_plugin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateRequest) ProtoMessage() {}
+
+func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
+func (*ValidateRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ValidateRequest) GetConfigurations() []*Configuration {
+	if x != nil {
+		return x.Configurations
+	}
+	return nil
+}
+
+type Configuration struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // fault, probe, action, target (then it is its match), settings
+	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"` // empty for settings
+	ConfigJson    []byte                 `protobuf:"bytes,3,opt,name=config_json,json=configJson,proto3" json:"config_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Configuration) Reset() {
+	*x = Configuration{}
+	mi := &file_plugin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Configuration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Configuration) ProtoMessage() {}
+
+func (x *Configuration) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Configuration.ProtoReflect.Descriptor instead.
+func (*Configuration) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Configuration) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Configuration) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Configuration) GetConfigJson() []byte {
+	if x != nil {
+		return x.ConfigJson
+	}
+	return nil
+}
+
+type ValidateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Problems      []*Problem             `protobuf:"bytes,1,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateResponse) Reset() {
+	*x = ValidateResponse{}
+	mi := &file_plugin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateResponse) ProtoMessage() {}
+
+func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
+func (*ValidateResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ValidateResponse) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -37,7 +250,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_plugin_proto_msgTypes[0]
+	mi := &file_plugin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -49,7 +262,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[0]
+	mi := &file_plugin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -62,7 +275,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{0}
+	return file_plugin_proto_rawDescGZIP(), []int{4}
 }
 
 type DescribeResponse struct {
@@ -74,7 +287,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_plugin_proto_msgTypes[1]
+	mi := &file_plugin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -86,7 +299,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[1]
+	mi := &file_plugin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -99,7 +312,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{1}
+	return file_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DescribeResponse) GetDescriptionJson() []byte {
@@ -110,17 +323,20 @@ func (x *DescribeResponse) GetDescriptionJson() []byte {
 }
 
 type ConfigureRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SettingsJson  []byte                 `protobuf:"bytes,1,opt,name=settings_json,json=settingsJson,proto3" json:"settings_json,omitempty"`
-	Run           string                 `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`                     // empty when the plugin is only asked to discover
-	RunDir        string                 `protobuf:"bytes,3,opt,name=run_dir,json=runDir,proto3" json:"run_dir,omitempty"` // where epoch and faults/ are; empty: leases are not arbitrated
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	SettingsJson []byte                 `protobuf:"bytes,1,opt,name=settings_json,json=settingsJson,proto3" json:"settings_json,omitempty"`
+	Run          string                 `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`                     // empty when the plugin is only asked to discover
+	RunDir       string                 `protobuf:"bytes,3,opt,name=run_dir,json=runDir,proto3" json:"run_dir,omitempty"` // where epoch and faults/ are; empty: leases are not arbitrated
+	// Set by an engine that reads ConfigureResponse.problems. To any other, settings that
+	// are refused are an error of the call.
+	TakesProblems bool `protobuf:"varint,4,opt,name=takes_problems,json=takesProblems,proto3" json:"takes_problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigureRequest) Reset() {
 	*x = ConfigureRequest{}
-	mi := &file_plugin_proto_msgTypes[2]
+	mi := &file_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -132,7 +348,7 @@ func (x *ConfigureRequest) String() string {
 func (*ConfigureRequest) ProtoMessage() {}
 
 func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[2]
+	mi := &file_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -145,7 +361,7 @@ func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{2}
+	return file_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ConfigureRequest) GetSettingsJson() []byte {
@@ -169,15 +385,23 @@ func (x *ConfigureRequest) GetRunDir() string {
 	return ""
 }
 
+func (x *ConfigureRequest) GetTakesProblems() bool {
+	if x != nil {
+		return x.TakesProblems
+	}
+	return false
+}
+
 type ConfigureResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Problems      []*Problem             `protobuf:"bytes,1,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_plugin_proto_msgTypes[3]
+	mi := &file_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -189,7 +413,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[3]
+	mi := &file_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -202,7 +426,14 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{3}
+	return file_plugin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ConfigureResponse) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
 }
 
 type DiscoverRequest struct {
@@ -215,7 +446,7 @@ type DiscoverRequest struct {
 
 func (x *DiscoverRequest) Reset() {
 	*x = DiscoverRequest{}
-	mi := &file_plugin_proto_msgTypes[4]
+	mi := &file_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -227,7 +458,7 @@ func (x *DiscoverRequest) String() string {
 func (*DiscoverRequest) ProtoMessage() {}
 
 func (x *DiscoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[4]
+	mi := &file_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -240,7 +471,7 @@ func (x *DiscoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoverRequest.ProtoReflect.Descriptor instead.
 func (*DiscoverRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{4}
+	return file_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DiscoverRequest) GetType() string {
@@ -266,7 +497,7 @@ type Candidates struct {
 
 func (x *Candidates) Reset() {
 	*x = Candidates{}
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +509,7 @@ func (x *Candidates) String() string {
 func (*Candidates) ProtoMessage() {}
 
 func (x *Candidates) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +522,7 @@ func (x *Candidates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidates.ProtoReflect.Descriptor instead.
 func (*Candidates) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{5}
+	return file_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Candidates) GetCandidateJson() [][]byte {
@@ -313,7 +544,7 @@ type PrepareRequest struct {
 
 func (x *PrepareRequest) Reset() {
 	*x = PrepareRequest{}
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +556,7 @@ func (x *PrepareRequest) String() string {
 func (*PrepareRequest) ProtoMessage() {}
 
 func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +569,7 @@ func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PrepareRequest) GetType() string {
@@ -376,14 +607,15 @@ type PrepareResult struct {
 	UndoJson      []byte                 `protobuf:"bytes,3,opt,name=undo_json,json=undoJson,proto3" json:"undo_json,omitempty"`
 	Incarnation   string                 `protobuf:"bytes,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Resources     []string               `protobuf:"bytes,5,rep,name=resources,proto3" json:"resources,omitempty"`
-	Gone          bool                   `protobuf:"varint,6,opt,name=gone,proto3" json:"gone,omitempty"` // with error: the target does not exist any more
+	Gone          bool                   `protobuf:"varint,6,opt,name=gone,proto3" json:"gone,omitempty"`        // with error: the target does not exist any more
+	Problems      []*Problem             `protobuf:"bytes,7,rep,name=problems,proto3" json:"problems,omitempty"` // with error: the arguments that it is about
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrepareResult) Reset() {
 	*x = PrepareResult{}
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +627,7 @@ func (x *PrepareResult) String() string {
 func (*PrepareResult) ProtoMessage() {}
 
 func (x *PrepareResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +640,7 @@ func (x *PrepareResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResult.ProtoReflect.Descriptor instead.
 func (*PrepareResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PrepareResult) GetTarget() string {
@@ -453,6 +685,13 @@ func (x *PrepareResult) GetGone() bool {
 	return false
 }
 
+func (x *PrepareResult) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 // Lease names a fault of a run; epoch fences off an engine that was replaced.
 type Lease struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -465,7 +704,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +716,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +729,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Lease) GetRun() string {
@@ -524,7 +763,7 @@ type Undo struct {
 
 func (x *Undo) Reset() {
 	*x = Undo{}
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -536,7 +775,7 @@ func (x *Undo) String() string {
 func (*Undo) ProtoMessage() {}
 
 func (x *Undo) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -549,7 +788,7 @@ func (x *Undo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Undo.ProtoReflect.Descriptor instead.
 func (*Undo) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Undo) GetTarget() string {
@@ -580,7 +819,7 @@ type InjectRequest struct {
 
 func (x *InjectRequest) Reset() {
 	*x = InjectRequest{}
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -592,7 +831,7 @@ func (x *InjectRequest) String() string {
 func (*InjectRequest) ProtoMessage() {}
 
 func (x *InjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -605,7 +844,7 @@ func (x *InjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InjectRequest.ProtoReflect.Descriptor instead.
 func (*InjectRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *InjectRequest) GetLease() *Lease {
@@ -662,7 +901,7 @@ type InjectResult struct {
 
 func (x *InjectResult) Reset() {
 	*x = InjectResult{}
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -674,7 +913,7 @@ func (x *InjectResult) String() string {
 func (*InjectResult) ProtoMessage() {}
 
 func (x *InjectResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -687,7 +926,7 @@ func (x *InjectResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InjectResult.ProtoReflect.Descriptor instead.
 func (*InjectResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *InjectResult) GetTarget() string {
@@ -729,7 +968,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +980,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +993,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ObserveRequest) GetType() string {
@@ -793,7 +1032,7 @@ type ObserveResult struct {
 
 func (x *ObserveResult) Reset() {
 	*x = ObserveResult{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +1044,7 @@ func (x *ObserveResult) String() string {
 func (*ObserveResult) ProtoMessage() {}
 
 func (x *ObserveResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +1057,7 @@ func (x *ObserveResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveResult.ProtoReflect.Descriptor instead.
 func (*ObserveResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ObserveResult) GetTarget() string {
@@ -883,7 +1122,7 @@ type RevertRequest struct {
 
 func (x *RevertRequest) Reset() {
 	*x = RevertRequest{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1134,7 @@ func (x *RevertRequest) String() string {
 func (*RevertRequest) ProtoMessage() {}
 
 func (x *RevertRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1147,7 @@ func (x *RevertRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevertRequest.ProtoReflect.Descriptor instead.
 func (*RevertRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RevertRequest) GetLease() *Lease {
@@ -961,7 +1200,7 @@ type RevertResult struct {
 
 func (x *RevertResult) Reset() {
 	*x = RevertResult{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1212,7 @@ func (x *RevertResult) String() string {
 func (*RevertResult) ProtoMessage() {}
 
 func (x *RevertResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1225,7 @@ func (x *RevertResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevertResult.ProtoReflect.Descriptor instead.
 func (*RevertResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RevertResult) GetTarget() string {
@@ -1047,7 +1286,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1298,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1311,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ScanRequest) GetKnown() []*Known {
@@ -1093,7 +1332,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1344,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1357,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Known) GetType() string {
@@ -1154,7 +1393,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1405,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1418,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Finding) GetFault() string {
@@ -1220,7 +1459,7 @@ type Renewal struct {
 
 func (x *Renewal) Reset() {
 	*x = Renewal{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1471,7 @@ func (x *Renewal) String() string {
 func (*Renewal) ProtoMessage() {}
 
 func (x *Renewal) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1484,7 @@ func (x *Renewal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renewal.ProtoReflect.Descriptor instead.
 func (*Renewal) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Renewal) GetLeases() []*Lease {
@@ -1272,7 +1511,7 @@ type LeaseEvent struct {
 
 func (x *LeaseEvent) Reset() {
 	*x = LeaseEvent{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1523,7 @@ func (x *LeaseEvent) String() string {
 func (*LeaseEvent) ProtoMessage() {}
 
 func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1536,7 @@ func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseEvent.ProtoReflect.Descriptor instead.
 func (*LeaseEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LeaseEvent) GetSequence() int64 {
@@ -1327,7 +1566,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1578,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1591,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ProbeRequest) GetType() string {
@@ -1407,7 +1646,7 @@ type SampleBatch struct {
 
 func (x *SampleBatch) Reset() {
 	*x = SampleBatch{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1658,7 @@ func (x *SampleBatch) String() string {
 func (*SampleBatch) ProtoMessage() {}
 
 func (x *SampleBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1671,7 @@ func (x *SampleBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SampleBatch.ProtoReflect.Descriptor instead.
 func (*SampleBatch) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SampleBatch) GetStartUnixNs() int64 {
@@ -1511,7 +1750,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1762,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1775,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Column) GetName() string {
@@ -1577,7 +1816,7 @@ type ActRequest struct {
 
 func (x *ActRequest) Reset() {
 	*x = ActRequest{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1828,7 @@ func (x *ActRequest) String() string {
 func (*ActRequest) ProtoMessage() {}
 
 func (x *ActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1841,7 @@ func (x *ActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActRequest.ProtoReflect.Descriptor instead.
 func (*ActRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ActRequest) GetType() string {
@@ -1629,7 +1868,7 @@ type ActResponse struct {
 
 func (x *ActResponse) Reset() {
 	*x = ActResponse{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1880,7 @@ func (x *ActResponse) String() string {
 func (*ActResponse) ProtoMessage() {}
 
 func (x *ActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1893,7 @@ func (x *ActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActResponse.ProtoReflect.Descriptor instead.
 func (*ActResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ActResponse) GetDetail() string {
@@ -1675,15 +1914,30 @@ var File_plugin_proto protoreflect.FileDescriptor
 
 const file_plugin_proto_rawDesc = "" +
 	"\n" +
-	"\fplugin.proto\x12\x13faultline.plugin.v1\"\x11\n" +
+	"\fplugin.proto\x12\x13faultline.plugin.v1\"W\n" +
+	"\aProblem\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12$\n" +
+	"\rconfiguration\x18\x03 \x01(\x05R\rconfiguration\"]\n" +
+	"\x0fValidateRequest\x12J\n" +
+	"\x0econfigurations\x18\x01 \x03(\v2\".faultline.plugin.v1.ConfigurationR\x0econfigurations\"X\n" +
+	"\rConfiguration\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1f\n" +
+	"\vconfig_json\x18\x03 \x01(\fR\n" +
+	"configJson\"L\n" +
+	"\x10ValidateResponse\x128\n" +
+	"\bproblems\x18\x01 \x03(\v2\x1c.faultline.plugin.v1.ProblemR\bproblems\"\x11\n" +
 	"\x0fDescribeRequest\"=\n" +
 	"\x10DescribeResponse\x12)\n" +
-	"\x10description_json\x18\x01 \x01(\fR\x0fdescriptionJson\"b\n" +
+	"\x10description_json\x18\x01 \x01(\fR\x0fdescriptionJson\"\x89\x01\n" +
 	"\x10ConfigureRequest\x12#\n" +
 	"\rsettings_json\x18\x01 \x01(\fR\fsettingsJson\x12\x10\n" +
 	"\x03run\x18\x02 \x01(\tR\x03run\x12\x17\n" +
-	"\arun_dir\x18\x03 \x01(\tR\x06runDir\"\x13\n" +
-	"\x11ConfigureResponse\"D\n" +
+	"\arun_dir\x18\x03 \x01(\tR\x06runDir\x12%\n" +
+	"\x0etakes_problems\x18\x04 \x01(\bR\rtakesProblems\"M\n" +
+	"\x11ConfigureResponse\x128\n" +
+	"\bproblems\x18\x01 \x03(\v2\x1c.faultline.plugin.v1.ProblemR\bproblems\"D\n" +
 	"\x0fDiscoverRequest\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1d\n" +
 	"\n" +
@@ -1696,14 +1950,15 @@ const file_plugin_proto_rawDesc = "" +
 	"\vconfig_json\x18\x02 \x01(\fR\n" +
 	"configJson\x12%\n" +
 	"\x0ecandidate_json\x18\x03 \x03(\fR\rcandidateJson\x12/\n" +
-	"\x13accept_irreversible\x18\x04 \x01(\bR\x12acceptIrreversible\"\xae\x01\n" +
+	"\x13accept_irreversible\x18\x04 \x01(\bR\x12acceptIrreversible\"\xe8\x01\n" +
 	"\rPrepareResult\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1b\n" +
 	"\tundo_json\x18\x03 \x01(\fR\bundoJson\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\tR\vincarnation\x12\x1c\n" +
 	"\tresources\x18\x05 \x03(\tR\tresources\x12\x12\n" +
-	"\x04gone\x18\x06 \x01(\bR\x04gone\"E\n" +
+	"\x04gone\x18\x06 \x01(\bR\x04gone\x128\n" +
+	"\bproblems\x18\a \x03(\v2\x1c.faultline.plugin.v1.ProblemR\bproblems\"E\n" +
 	"\x05Lease\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x14\n" +
 	"\x05fault\x18\x02 \x01(\tR\x05fault\x12\x14\n" +
@@ -1807,7 +2062,7 @@ const file_plugin_proto_rawDesc = "" +
 	"configJson\";\n" +
 	"\vActResponse\x12\x16\n" +
 	"\x06detail\x18\x01 \x01(\tR\x06detail\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error2\x96\a\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error2\xef\a\n" +
 	"\x06Plugin\x12W\n" +
 	"\bDescribe\x12$.faultline.plugin.v1.DescribeRequest\x1a%.faultline.plugin.v1.DescribeResponse\x12Z\n" +
 	"\tConfigure\x12%.faultline.plugin.v1.ConfigureRequest\x1a&.faultline.plugin.v1.ConfigureResponse\x12S\n" +
@@ -1819,7 +2074,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04Scan\x12 .faultline.plugin.v1.ScanRequest\x1a\x1c.faultline.plugin.v1.Finding0\x01\x12L\n" +
 	"\aSession\x12\x1c.faultline.plugin.v1.Renewal\x1a\x1f.faultline.plugin.v1.LeaseEvent(\x010\x01\x12N\n" +
 	"\x05Probe\x12!.faultline.plugin.v1.ProbeRequest\x1a .faultline.plugin.v1.SampleBatch0\x01\x12H\n" +
-	"\x03Act\x12\x1f.faultline.plugin.v1.ActRequest\x1a .faultline.plugin.v1.ActResponseB8Z6github.com/faultline-go/faultline/sdk/wire/internal/pbb\x06proto3"
+	"\x03Act\x12\x1f.faultline.plugin.v1.ActRequest\x1a .faultline.plugin.v1.ActResponse\x12W\n" +
+	"\bValidate\x12$.faultline.plugin.v1.ValidateRequest\x1a%.faultline.plugin.v1.ValidateResponseB8Z6github.com/faultline-go/faultline/sdk/wire/internal/pbb\x06proto3"
 
 var (
 	file_plugin_proto_rawDescOnce sync.Once
@@ -1833,74 +2089,84 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_plugin_proto_goTypes = []any{
-	(*DescribeRequest)(nil),   // 0: faultline.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 1: faultline.plugin.v1.DescribeResponse
-	(*ConfigureRequest)(nil),  // 2: faultline.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 3: faultline.plugin.v1.ConfigureResponse
-	(*DiscoverRequest)(nil),   // 4: faultline.plugin.v1.DiscoverRequest
-	(*Candidates)(nil),        // 5: faultline.plugin.v1.Candidates
-	(*PrepareRequest)(nil),    // 6: faultline.plugin.v1.PrepareRequest
-	(*PrepareResult)(nil),     // 7: faultline.plugin.v1.PrepareResult
-	(*Lease)(nil),             // 8: faultline.plugin.v1.Lease
-	(*Undo)(nil),              // 9: faultline.plugin.v1.Undo
-	(*InjectRequest)(nil),     // 10: faultline.plugin.v1.InjectRequest
-	(*InjectResult)(nil),      // 11: faultline.plugin.v1.InjectResult
-	(*ObserveRequest)(nil),    // 12: faultline.plugin.v1.ObserveRequest
-	(*ObserveResult)(nil),     // 13: faultline.plugin.v1.ObserveResult
-	(*RevertRequest)(nil),     // 14: faultline.plugin.v1.RevertRequest
-	(*RevertResult)(nil),      // 15: faultline.plugin.v1.RevertResult
-	(*ScanRequest)(nil),       // 16: faultline.plugin.v1.ScanRequest
-	(*Known)(nil),             // 17: faultline.plugin.v1.Known
-	(*Finding)(nil),           // 18: faultline.plugin.v1.Finding
-	(*Renewal)(nil),           // 19: faultline.plugin.v1.Renewal
-	(*LeaseEvent)(nil),        // 20: faultline.plugin.v1.LeaseEvent
-	(*ProbeRequest)(nil),      // 21: faultline.plugin.v1.ProbeRequest
-	(*SampleBatch)(nil),       // 22: faultline.plugin.v1.SampleBatch
-	(*Column)(nil),            // 23: faultline.plugin.v1.Column
-	(*ActRequest)(nil),        // 24: faultline.plugin.v1.ActRequest
-	(*ActResponse)(nil),       // 25: faultline.plugin.v1.ActResponse
-	nil,                       // 26: faultline.plugin.v1.ObserveResult.MeasuresEntry
+	(*Problem)(nil),           // 0: faultline.plugin.v1.Problem
+	(*ValidateRequest)(nil),   // 1: faultline.plugin.v1.ValidateRequest
+	(*Configuration)(nil),     // 2: faultline.plugin.v1.Configuration
+	(*ValidateResponse)(nil),  // 3: faultline.plugin.v1.ValidateResponse
+	(*DescribeRequest)(nil),   // 4: faultline.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 5: faultline.plugin.v1.DescribeResponse
+	(*ConfigureRequest)(nil),  // 6: faultline.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 7: faultline.plugin.v1.ConfigureResponse
+	(*DiscoverRequest)(nil),   // 8: faultline.plugin.v1.DiscoverRequest
+	(*Candidates)(nil),        // 9: faultline.plugin.v1.Candidates
+	(*PrepareRequest)(nil),    // 10: faultline.plugin.v1.PrepareRequest
+	(*PrepareResult)(nil),     // 11: faultline.plugin.v1.PrepareResult
+	(*Lease)(nil),             // 12: faultline.plugin.v1.Lease
+	(*Undo)(nil),              // 13: faultline.plugin.v1.Undo
+	(*InjectRequest)(nil),     // 14: faultline.plugin.v1.InjectRequest
+	(*InjectResult)(nil),      // 15: faultline.plugin.v1.InjectResult
+	(*ObserveRequest)(nil),    // 16: faultline.plugin.v1.ObserveRequest
+	(*ObserveResult)(nil),     // 17: faultline.plugin.v1.ObserveResult
+	(*RevertRequest)(nil),     // 18: faultline.plugin.v1.RevertRequest
+	(*RevertResult)(nil),      // 19: faultline.plugin.v1.RevertResult
+	(*ScanRequest)(nil),       // 20: faultline.plugin.v1.ScanRequest
+	(*Known)(nil),             // 21: faultline.plugin.v1.Known
+	(*Finding)(nil),           // 22: faultline.plugin.v1.Finding
+	(*Renewal)(nil),           // 23: faultline.plugin.v1.Renewal
+	(*LeaseEvent)(nil),        // 24: faultline.plugin.v1.LeaseEvent
+	(*ProbeRequest)(nil),      // 25: faultline.plugin.v1.ProbeRequest
+	(*SampleBatch)(nil),       // 26: faultline.plugin.v1.SampleBatch
+	(*Column)(nil),            // 27: faultline.plugin.v1.Column
+	(*ActRequest)(nil),        // 28: faultline.plugin.v1.ActRequest
+	(*ActResponse)(nil),       // 29: faultline.plugin.v1.ActResponse
+	nil,                       // 30: faultline.plugin.v1.ObserveResult.MeasuresEntry
 }
 var file_plugin_proto_depIdxs = []int32{
-	8,  // 0: faultline.plugin.v1.InjectRequest.lease:type_name -> faultline.plugin.v1.Lease
-	9,  // 1: faultline.plugin.v1.InjectRequest.targets:type_name -> faultline.plugin.v1.Undo
-	9,  // 2: faultline.plugin.v1.ObserveRequest.targets:type_name -> faultline.plugin.v1.Undo
-	26, // 3: faultline.plugin.v1.ObserveResult.measures:type_name -> faultline.plugin.v1.ObserveResult.MeasuresEntry
-	8,  // 4: faultline.plugin.v1.RevertRequest.lease:type_name -> faultline.plugin.v1.Lease
-	9,  // 5: faultline.plugin.v1.RevertRequest.targets:type_name -> faultline.plugin.v1.Undo
-	17, // 6: faultline.plugin.v1.ScanRequest.known:type_name -> faultline.plugin.v1.Known
-	9,  // 7: faultline.plugin.v1.Known.targets:type_name -> faultline.plugin.v1.Undo
-	8,  // 8: faultline.plugin.v1.Renewal.leases:type_name -> faultline.plugin.v1.Lease
-	23, // 9: faultline.plugin.v1.SampleBatch.extra:type_name -> faultline.plugin.v1.Column
-	0,  // 10: faultline.plugin.v1.Plugin.Describe:input_type -> faultline.plugin.v1.DescribeRequest
-	2,  // 11: faultline.plugin.v1.Plugin.Configure:input_type -> faultline.plugin.v1.ConfigureRequest
-	4,  // 12: faultline.plugin.v1.Plugin.Discover:input_type -> faultline.plugin.v1.DiscoverRequest
-	6,  // 13: faultline.plugin.v1.Plugin.Prepare:input_type -> faultline.plugin.v1.PrepareRequest
-	10, // 14: faultline.plugin.v1.Plugin.Inject:input_type -> faultline.plugin.v1.InjectRequest
-	12, // 15: faultline.plugin.v1.Plugin.Observe:input_type -> faultline.plugin.v1.ObserveRequest
-	14, // 16: faultline.plugin.v1.Plugin.Revert:input_type -> faultline.plugin.v1.RevertRequest
-	16, // 17: faultline.plugin.v1.Plugin.Scan:input_type -> faultline.plugin.v1.ScanRequest
-	19, // 18: faultline.plugin.v1.Plugin.Session:input_type -> faultline.plugin.v1.Renewal
-	21, // 19: faultline.plugin.v1.Plugin.Probe:input_type -> faultline.plugin.v1.ProbeRequest
-	24, // 20: faultline.plugin.v1.Plugin.Act:input_type -> faultline.plugin.v1.ActRequest
-	1,  // 21: faultline.plugin.v1.Plugin.Describe:output_type -> faultline.plugin.v1.DescribeResponse
-	3,  // 22: faultline.plugin.v1.Plugin.Configure:output_type -> faultline.plugin.v1.ConfigureResponse
-	5,  // 23: faultline.plugin.v1.Plugin.Discover:output_type -> faultline.plugin.v1.Candidates
-	7,  // 24: faultline.plugin.v1.Plugin.Prepare:output_type -> faultline.plugin.v1.PrepareResult
-	11, // 25: faultline.plugin.v1.Plugin.Inject:output_type -> faultline.plugin.v1.InjectResult
-	13, // 26: faultline.plugin.v1.Plugin.Observe:output_type -> faultline.plugin.v1.ObserveResult
-	15, // 27: faultline.plugin.v1.Plugin.Revert:output_type -> faultline.plugin.v1.RevertResult
-	18, // 28: faultline.plugin.v1.Plugin.Scan:output_type -> faultline.plugin.v1.Finding
-	20, // 29: faultline.plugin.v1.Plugin.Session:output_type -> faultline.plugin.v1.LeaseEvent
-	22, // 30: faultline.plugin.v1.Plugin.Probe:output_type -> faultline.plugin.v1.SampleBatch
-	25, // 31: faultline.plugin.v1.Plugin.Act:output_type -> faultline.plugin.v1.ActResponse
-	21, // [21:32] is the sub-list for method output_type
-	10, // [10:21] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	2,  // 0: faultline.plugin.v1.ValidateRequest.configurations:type_name -> faultline.plugin.v1.Configuration
+	0,  // 1: faultline.plugin.v1.ValidateResponse.problems:type_name -> faultline.plugin.v1.Problem
+	0,  // 2: faultline.plugin.v1.ConfigureResponse.problems:type_name -> faultline.plugin.v1.Problem
+	0,  // 3: faultline.plugin.v1.PrepareResult.problems:type_name -> faultline.plugin.v1.Problem
+	12, // 4: faultline.plugin.v1.InjectRequest.lease:type_name -> faultline.plugin.v1.Lease
+	13, // 5: faultline.plugin.v1.InjectRequest.targets:type_name -> faultline.plugin.v1.Undo
+	13, // 6: faultline.plugin.v1.ObserveRequest.targets:type_name -> faultline.plugin.v1.Undo
+	30, // 7: faultline.plugin.v1.ObserveResult.measures:type_name -> faultline.plugin.v1.ObserveResult.MeasuresEntry
+	12, // 8: faultline.plugin.v1.RevertRequest.lease:type_name -> faultline.plugin.v1.Lease
+	13, // 9: faultline.plugin.v1.RevertRequest.targets:type_name -> faultline.plugin.v1.Undo
+	21, // 10: faultline.plugin.v1.ScanRequest.known:type_name -> faultline.plugin.v1.Known
+	13, // 11: faultline.plugin.v1.Known.targets:type_name -> faultline.plugin.v1.Undo
+	12, // 12: faultline.plugin.v1.Renewal.leases:type_name -> faultline.plugin.v1.Lease
+	27, // 13: faultline.plugin.v1.SampleBatch.extra:type_name -> faultline.plugin.v1.Column
+	4,  // 14: faultline.plugin.v1.Plugin.Describe:input_type -> faultline.plugin.v1.DescribeRequest
+	6,  // 15: faultline.plugin.v1.Plugin.Configure:input_type -> faultline.plugin.v1.ConfigureRequest
+	8,  // 16: faultline.plugin.v1.Plugin.Discover:input_type -> faultline.plugin.v1.DiscoverRequest
+	10, // 17: faultline.plugin.v1.Plugin.Prepare:input_type -> faultline.plugin.v1.PrepareRequest
+	14, // 18: faultline.plugin.v1.Plugin.Inject:input_type -> faultline.plugin.v1.InjectRequest
+	16, // 19: faultline.plugin.v1.Plugin.Observe:input_type -> faultline.plugin.v1.ObserveRequest
+	18, // 20: faultline.plugin.v1.Plugin.Revert:input_type -> faultline.plugin.v1.RevertRequest
+	20, // 21: faultline.plugin.v1.Plugin.Scan:input_type -> faultline.plugin.v1.ScanRequest
+	23, // 22: faultline.plugin.v1.Plugin.Session:input_type -> faultline.plugin.v1.Renewal
+	25, // 23: faultline.plugin.v1.Plugin.Probe:input_type -> faultline.plugin.v1.ProbeRequest
+	28, // 24: faultline.plugin.v1.Plugin.Act:input_type -> faultline.plugin.v1.ActRequest
+	1,  // 25: faultline.plugin.v1.Plugin.Validate:input_type -> faultline.plugin.v1.ValidateRequest
+	5,  // 26: faultline.plugin.v1.Plugin.Describe:output_type -> faultline.plugin.v1.DescribeResponse
+	7,  // 27: faultline.plugin.v1.Plugin.Configure:output_type -> faultline.plugin.v1.ConfigureResponse
+	9,  // 28: faultline.plugin.v1.Plugin.Discover:output_type -> faultline.plugin.v1.Candidates
+	11, // 29: faultline.plugin.v1.Plugin.Prepare:output_type -> faultline.plugin.v1.PrepareResult
+	15, // 30: faultline.plugin.v1.Plugin.Inject:output_type -> faultline.plugin.v1.InjectResult
+	17, // 31: faultline.plugin.v1.Plugin.Observe:output_type -> faultline.plugin.v1.ObserveResult
+	19, // 32: faultline.plugin.v1.Plugin.Revert:output_type -> faultline.plugin.v1.RevertResult
+	22, // 33: faultline.plugin.v1.Plugin.Scan:output_type -> faultline.plugin.v1.Finding
+	24, // 34: faultline.plugin.v1.Plugin.Session:output_type -> faultline.plugin.v1.LeaseEvent
+	26, // 35: faultline.plugin.v1.Plugin.Probe:output_type -> faultline.plugin.v1.SampleBatch
+	29, // 36: faultline.plugin.v1.Plugin.Act:output_type -> faultline.plugin.v1.ActResponse
+	3,  // 37: faultline.plugin.v1.Plugin.Validate:output_type -> faultline.plugin.v1.ValidateResponse
+	26, // [26:38] is the sub-list for method output_type
+	14, // [14:26] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -1914,7 +2180,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,7 @@ const (
 	Plugin_Session_FullMethodName   = "/faultline.plugin.v1.Plugin/Session"
 	Plugin_Probe_FullMethodName     = "/faultline.plugin.v1.Plugin/Probe"
 	Plugin_Act_FullMethodName       = "/faultline.plugin.v1.Plugin/Act"
+	Plugin_Validate_FullMethodName  = "/faultline.plugin.v1.Plugin/Validate"
 )
 
 // PluginClient is the client API for Plugin service.
@@ -68,6 +69,10 @@ type PluginClient interface {
 	Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SampleBatch], error)
 	// Act does an action once.
 	Act(ctx context.Context, in *ActRequest, opts ...grpc.CallOption) (*ActResponse, error)
+	// Validate looks at configurations and touches nothing: it is pure, like Describe, and may
+	// come before Configure. The engine calls it at plan, check and run, before anything is
+	// touched. A plugin that does not implement it has nothing to say.
+	Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error)
 }
 
 type pluginClient struct {
@@ -254,6 +259,16 @@ func (c *pluginClient) Act(ctx context.Context, in *ActRequest, opts ...grpc.Cal
 	return out, nil
 }
 
+func (c *pluginClient) Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ValidateResponse)
+	err := c.cc.Invoke(ctx, Plugin_Validate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PluginServer is the server API for Plugin service.
 // All implementations must embed UnimplementedPluginServer
 // for forward compatibility.
@@ -282,6 +297,10 @@ type PluginServer interface {
 	Probe(*ProbeRequest, grpc.ServerStreamingServer[SampleBatch]) error
 	// Act does an action once.
 	Act(context.Context, *ActRequest) (*ActResponse, error)
+	// Validate looks at configurations and touches nothing: it is pure, like Describe, and may
+	// come before Configure. The engine calls it at plan, check and run, before anything is
+	// touched. A plugin that does not implement it has nothing to say.
+	Validate(context.Context, *ValidateRequest) (*ValidateResponse, error)
 	mustEmbedUnimplementedPluginServer()
 }
 
@@ -324,6 +343,9 @@ func (UnimplementedPluginServer) Probe(*ProbeRequest, grpc.ServerStreamingServer
 }
 func (UnimplementedPluginServer) Act(context.Context, *ActRequest) (*ActResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Act not implemented")
+}
+func (UnimplementedPluginServer) Validate(context.Context, *ValidateRequest) (*ValidateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Validate not implemented")
 }
 func (UnimplementedPluginServer) mustEmbedUnimplementedPluginServer() {}
 func (UnimplementedPluginServer) testEmbeddedByValue()                {}
@@ -484,6 +506,24 @@ func _Plugin_Act_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_Validate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ValidateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Validate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Validate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Validate(ctx, req.(*ValidateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Plugin_ServiceDesc is the grpc.ServiceDesc for Plugin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -502,6 +542,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Act",
 			Handler:    _Plugin_Act_Handler,
+		},
+		{
+			MethodName: "Validate",
+			Handler:    _Plugin_Validate_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
