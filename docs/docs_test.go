@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/mod/modfile"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 func read(t *testing.T, path ...string) string {
@@ -81,6 +83,16 @@ func TestEveryPluginHasAPage(t *testing.T) {
 		}
 		if !strings.Contains(string(index), "["+name+"]("+name+".md)") {
 			t.Errorf("the index does not lead to the page of %s", name)
+		}
+	}
+}
+
+// The page on trust says of each capability what the code does.
+func TestTrustListsTheCapabilities(t *testing.T) {
+	page := read(t, "docs", "trust.md")
+	for _, c := range schema.Capabilities() {
+		if row := "| `" + string(c) + "` | " + c.Doc() + " |"; !strings.Contains(page, row) {
+			t.Errorf("docs/trust.md lacks: %s", row)
 		}
 	}
 }

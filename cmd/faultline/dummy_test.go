@@ -31,7 +31,7 @@ func dummy() sdk.Plugin {
 		Probes:  []sdk.ProbeType{dummyHealth()},
 		Targets: []sdk.TargetType{dummyFile()},
 		Actions: []sdk.ActionType{sdk.Action[dummyNoteConfig]{
-			Type: "dummy_note", Doc: words("Writes a file."),
+			Type: "dummy_note", Doc: words("Writes a file."), Capabilities: []schema.Capability{schema.CapExhaust},
 			Do: func(_ context.Context, c dummyNoteConfig) (string, error) {
 				text := "noted"
 				if c.Variable != "" {

@@ -49,7 +49,7 @@ puts the fault through the conformance kit, a Makefile and a CI file.`,
 			case err != nil:
 				return fmt.Errorf("go mod tidy in %s: %w: %s", dir, err, firstLine(strings.TrimSpace(string(out))))
 			}
-			fmt.Fprintf(c.OutOrStdout(), "Next:\n  cd %s\n  make test\n  make build\n  faultline plugin list -plugin-dir bin\n", dir)
+			fmt.Fprintf(c.OutOrStdout(), "Next:\n  cd %s\n  make test\n  make build\n  faultline plugin list -plugin-dir bin -insecure\nIts README says how faultline finds and trusts it while you work on it.\n", dir)
 			return nil
 		},
 	}

@@ -138,3 +138,44 @@ func TestDeclaredVariables(t *testing.T) {
 		}
 	}
 }
+
+// What runs is what was hashed and allowed, whatever lies at its path by then.
+func TestTheFileThatWasHashedIsTheOneThatRuns(t *testing.T) {
+	h := playing(t, "plugin")
+	dir, ran := t.TempDir(), filepath.Join(t.TempDir(), "ran")
+	path := filepath.Join(dir, Prefix+"testfile")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := openHashed("testfile", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	if err := h.allow(b); err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte("#!/bin/sh\necho ran >>"+ran+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(other, path); err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.launch(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	if exists(ran) || p.Version != "1.2.3" {
+		t.Errorf("what lay at the path was executed: %v, version %s", exists(ran), p.Version)
+	}
+	b.basis = ""
+	if _, err := h.launch(t.Context(), b); err == nil {
+		t.Error("a binary that nobody has allowed was executed")
+	}
+}
