@@ -37,17 +37,44 @@ const root = "Conformance"
 
 // Play runs the kit in this process, prints as `go test -v` does, and ends the process:
 // with 0 when everything was kept, with 1 when not. It returns only an error. The kit is
-// made of Go's tests, which want a process of their own.
-func Play(cases []plugintest.Case) error {
+// made of Go's tests, which want a process of their own. Which is what is looked at; see
+// [Pattern].
+func Play(cases []plugintest.Case, which Pattern) error {
 	testing.Init()
-	if err := flag.CommandLine.Parse([]string{"-test.v=true", "-test.timeout=0"}); err != nil {
+	if err := flag.CommandLine.Parse([]string{"-test.v=true", "-test.timeout=0", "-test.run=" + which.tests()}); err != nil {
 		return fmt.Errorf("prepare the kit: %w", err)
 	}
-	everything := func(string, string) (bool, error) { return true, nil }
-	testing.Main(everything, []testing.InternalTest{{Name: root, F: func(t *testing.T) {
+	testing.Main(regexp.MatchString, []testing.InternalTest{{Name: root, F: func(t *testing.T) {
 		plugintest.Faults(t, cases...)
 	}}}, nil, nil)
 	return nil
+}
+
+// Pattern says which promises are looked at: a regular expression for their names, or
+// one for the fault, a slash, and one for the promise. Empty: all.
+type Pattern string
+
+// Check says what is wrong with a pattern.
+func (p Pattern) Check() error {
+	parts := strings.Split(string(p), "/")
+	if len(parts) > 2 {
+		return fmt.Errorf("%q has more than one slash: write PROMISE or FAULT/PROMISE, both regular expressions", p)
+	}
+	for _, part := range parts {
+		if _, err := regexp.Compile(part); err != nil {
+			return fmt.Errorf("%q is no regular expression: %w", part, err)
+		}
+	}
+	return nil
+}
+
+// tests is the pattern as Go's tests understand it.
+func (p Pattern) tests() string {
+	fault, promise, both := strings.Cut(string(p), "/")
+	if !both {
+		fault, promise = "", fault
+	}
+	return "^" + root + "$/" + fault + "/" + promise
 }
 
 var (

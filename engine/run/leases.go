@@ -27,9 +27,9 @@ type keeper struct {
 	lost    time.Duration // without an acknowledgement
 
 	patience time.Duration // for the opening of the session
-	acked   atomic.Int64  // Unix nanoseconds of the sending of the last acknowledged renewal
-	cancel  context.CancelFunc
-	broken  bool // the session is: the plugin puts everything back by itself. The owner's
+	acked    atomic.Int64  // Unix nanoseconds of the sending of the last acknowledged renewal
+	cancel   context.CancelFunc
+	broken   bool // the session is: the plugin puts everything back by itself. The owner's
 }
 
 const sessionTimeout = 10 * time.Second

@@ -101,38 +101,12 @@ func Fault(t *testing.T, c Case) {
 	}
 	d, f := described(t, c)
 	k := &kit{Case: c, desc: f}
-	t.Run("the description is complete", func(t *testing.T) { k.descriptionIsComplete(t, d) })
+	t.Run(descriptionComplete, func(t *testing.T) { k.descriptionIsComplete(t, d) })
 	if k.desc.Reversibility == schema.Irreversible {
-		k.beside(t, []check{
-			{"prepare changes nothing", k.prepareChangesNothing},
-			{"an irreversible fault has to be accepted", k.irreversibleIsRefused},
-			{"the fault bites", k.bites},
-		})
+		k.beside(t, k.irreversible())
 		return
 	}
-	k.beside(t, []check{ // what takes longest comes first
-		{"crash during inject", k.crashDuringInject},
-		{"crash during revert", k.crashDuringRevert},
-		{"leaves nothing running", k.leavesNothingRunning},
-		{"calls end with their context", k.callsEndWithTheirContext},
-		{"another incarnation is left alone", k.anotherIncarnation},
-		{"a target that is gone", k.targetIsGone},
-		{"it ends by itself when everybody is dead", k.endsByItself},
-		{"a renewed lease keeps what holds it", k.renewedHolds},
-		{"a lease that is not renewed is put back", k.notRenewed},
-		{"a lost stream is put back", k.lostStream},
-		{"a lost standard input is put back", k.lostInput},
-		{"SIGTERM is put back", k.terminated},
-		{"crash before inject", k.crashBeforeInject},
-		{"crash after inject", k.crashAfterInject},
-		{"revert needs only the undo record", k.revertNeedsOnlyTheRecord},
-		{"several targets at once", k.severalTargets},
-		{"the fault bites and is put back", k.bitesAndIsPutBack},
-		{"revert is idempotent", k.revertIsIdempotent},
-		{"revert without inject does no harm", k.revertWithoutInject},
-		{"scan tells the truth", k.scanTellsTheTruth},
-		{"prepare changes nothing", k.prepareChangesNothing},
-	})
+	k.beside(t, k.reversible())
 }
 
 // kit runs a Case.
