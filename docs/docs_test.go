@@ -56,7 +56,7 @@ var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 
 // Every relative link leads somewhere.
 func TestLinks(t *testing.T) {
-	for _, doc := range []string{"README.md", "docs/decisions/README.md", "docs/publishing.md", "contrib/ci/README.md"} {
+	for _, doc := range []string{"README.md", "docs/decisions/README.md", "docs/install.md", "docs/publishing.md", "contrib/ci/README.md"} {
 		for _, l := range link.FindAllStringSubmatch(read(t, filepath.FromSlash(doc)), -1) {
 			if _, err := os.Stat(filepath.Join("..", filepath.Dir(doc), l[1])); err != nil {
 				t.Errorf("%s links to %s, which is not there", doc, l[1])

@@ -15,6 +15,7 @@ const module = "github.com/faultline-go/faultline/"
 var mayImport = map[string][]string{
 	"engine":             {},
 	"engine/scenario":    {"engine/install/address", "sdk/schema"},
+	"engine/language":    {"engine/scenario", "sdk/schema"},
 	"engine/plan":        {"engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
 	"engine/run":         {"engine/plan", "engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
 	"engine/journal":     {"sdk/arbiter"},

@@ -40,9 +40,10 @@ func At(path string, err error) error {
 		return nil
 	case AttributeError:
 		return AttributeError{Path: joinPath(path, e.Path), Err: e.Err}
-	case several:
-		all := make(several, len(e))
-		for i, inner := range e {
+	}
+	if parts := partsOf(err); parts != nil {
+		all := make(several, len(parts))
+		for i, inner := range parts {
 			all[i] = At(path, inner)
 		}
 		return all
@@ -87,8 +88,9 @@ func problemsOf(err error) []wire.Problem {
 		case *AttributeError:
 			walk(joinPath(prefix, e.Path), e.Err)
 			return
-		case interface{ Unwrap() []error }:
-			for _, inner := range e.Unwrap() {
+		}
+		if parts := partsOf(err); parts != nil {
+			for _, inner := range parts {
 				walk(prefix, inner)
 			}
 			return
@@ -103,6 +105,19 @@ func problemsOf(err error) []wire.Problem {
 		walk("", err)
 	}
 	return out
+}
+
+// partsOf takes errors apart that were only put side by side, by errors.Join; nil for any
+// other, which has words of its own.
+func partsOf(err error) []error {
+	u, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	if _, ok := err.(several); !ok && err.Error() != errors.Join(u.Unwrap()...).Error() {
+		return nil
+	}
+	return u.Unwrap()
 }
 
 // attributed says whether an error names an argument.

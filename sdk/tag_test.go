@@ -210,6 +210,7 @@ func TestProblemsOf(t *testing.T) {
 		{At("a", At("[1]", At("b", bad))), []wire.Problem{{Path: "a[1].b", Text: "bad"}}},
 		{errors.Join(At("a", bad), nil, At("b", bad), bad), []wire.Problem{{Path: "a", Text: "bad"}, {Path: "b", Text: "bad"}, {Text: "bad"}}},
 		{At("a", errors.Join(At("b", bad), At("c", bad))), []wire.Problem{{Path: "a.b", Text: "bad"}, {Path: "a.c", Text: "bad"}}},
+		{fmt.Errorf("either %w or %w", bad, bad), []wire.Problem{{Text: "either bad or bad"}}},
 		{fmt.Errorf("look: %w", bad), []wire.Problem{{Text: "look: bad"}}},
 		{fmt.Errorf("look: %w", At("a", bad)), []wire.Problem{{Path: "a", Text: "bad"}}},
 		{At("a", fmt.Errorf("look: %w", bad)), []wire.Problem{{Path: "a", Text: "look: bad"}}},

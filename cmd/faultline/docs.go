@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/faultline-go/faultline/engine/language"
 	"github.com/faultline-go/faultline/experiments"
 	"github.com/faultline-go/faultline/sdk/reference"
 	"github.com/faultline-go/faultline/sdk/schema"
@@ -23,8 +23,10 @@ func newDocs(g *global) *cobra.Command {
 		Use:   "docs [TYPE]",
 		Short: "Explain a fault, probe, action or target type",
 		Long: `docs explains a type, such as docker_kill or http, and its arguments, from the
-plugin's own description. The name of a plugin lists its types, and that of an
-experiment of the catalogue explains it. -format markdown writes pages.`,
+plugin's own description, with an example. The name of a plugin lists its types, and
+without a name those of all plugins are listed. The name of an experiment of the
+catalogue explains that, and "language" the scenario language. -format markdown writes
+pages.`,
 		ValidArgsFunction: completeEntries,
 		Args:              arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -32,10 +34,16 @@ experiment of the catalogue explains it. -format markdown writes pages.`,
 				return err
 			}
 			if len(args) == 0 {
-				if format != "markdown" {
-					return errors.New("say which type, plugin or experiment; with -format markdown all plugins are explained")
+				if format == "markdown" {
+					return g.writeReference(c, out)
 				}
-				return g.writeReference(c, out)
+				return g.listTypes(c, format)
+			}
+			if args[0] == "language" {
+				if format == "json" {
+					return g.describeLanguage(c)
+				}
+				return language.Page(c.OutOrStdout())
 			}
 			if slices.Contains(experiments.Names(), strings.TrimPrefix(args[0], "catalog:")) {
 				return g.showEntry(c, args[0], format)
@@ -73,6 +81,35 @@ experiment of the catalogue explains it. -format markdown writes pages.`,
 	c.Flags().StringVar(&format, "format", "text", "text, json or markdown")
 	c.Flags().StringVar(&out, "out", "", "with -format markdown and no TYPE: write a page for each plugin, and an index, into this folder")
 	return c
+}
+
+// listTypes lists what there is to ask for. A plugin that cannot be used does not keep the
+// others from being listed.
+func (g *global) listTypes(c *cobra.Command, format string) error {
+	h, err := g.host(".")
+	if err != nil {
+		return err
+	}
+	found := h.List(c.Context())
+	if format == "json" {
+		return writeJSON(c, pluginsJSON(found))
+	}
+	if len(found) == 0 {
+		return showPlugins(c, found)
+	}
+	for i, l := range found {
+		if i > 0 {
+			fmt.Fprintln(c.OutOrStdout())
+		}
+		if l.Err != nil {
+			fmt.Fprintf(c.OutOrStdout(), "plugin %s cannot be used: %s\n", l.Name, l.Err)
+			continue
+		}
+		if err := reference.List(c.OutOrStdout(), l.Description); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeReference explains every plugin that is found: to standard output, or as pages in

@@ -183,7 +183,7 @@ func TestGuardianIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	work := workFolder(t)
-	cmd := faultlineIn(work, "run", "day", "-var", "duration=1h", "-plugin-dir", filepath.Dir(dummy), "-insecure")
+	cmd := faultlineIn(work, "run", "day", "-var", "duration=1h", "-insecure", "-plugin-dir", filepath.Dir(dummy)) // nothing vouches for a test binary
 	cmd.Path = filepath.Join(dir, "faultline")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 type initFlags struct {
 	upgrade   bool
+	locked    bool
 	platforms []string
 	format    string
 }
@@ -36,7 +37,8 @@ What it installed it writes to .faultline.lock.hcl beside the scenario, which be
 under version control: version, signer, and the SHA-256 of the binary for each platform.
 A later init installs the same, wherever it runs, and says so when a mirror has something
 else under that version, or another key has signed it; -upgrade takes the newest version
-and a new key. Where everything is installed as locked it asks nothing of any mirror.
+and a new key. Where everything is installed as locked it asks nothing of any mirror. With
+-locked, for CI, nothing is installed that is not locked.
 
 Exit codes: 0 everything is installed, 2 something is not there, or wrong in the scenario
 or the configuration, 7 refused: a signature, a checksum or a key is not as it should be.`,
@@ -45,10 +47,14 @@ or the configuration, 7 refused: a signature, a checksum or a key is not as it s
 			if err := formats(f.format, "text", "json"); err != nil {
 				return err
 			}
+			if f.locked && f.upgrade {
+				return errors.New("-locked keeps what -upgrade changes: use one of the two")
+			}
 			return g.install(c, pathArg(args), &f)
 		},
 	}
 	c.Flags().BoolVar(&f.upgrade, "upgrade", false, "take the newest version that the scenario allows, and a changed source or key")
+	c.Flags().BoolVar(&f.locked, "locked", false, "install what is locked, and refuse to change the lock file")
 	c.Flags().StringArrayVar(&f.platforms, "platform", nil, "a platform, as OS_ARCH, that must be locked beside this one; may be repeated")
 	c.Flags().StringVar(&f.format, "format", "text", "text or json")
 	return c
@@ -90,8 +96,11 @@ func (g *global) install(c *cobra.Command, path string, f *initFlags) error {
 		return err
 	}
 	o := install.Options{
-		Config: in.config, Store: in.store, Agent: "faultline/" + version(), Upgrade: f.upgrade,
-		Platform: install.ThisPlatform(), Protocols: []int{wire.Protocol}, Describe: g.self,
+		Config: in.config, Store: in.store, Agent: "faultline/" + version(), Upgrade: f.upgrade, Frozen: f.locked,
+		Platform: install.ThisPlatform(), Describe: g.self,
+	}
+	for n := wire.OldestProtocol; n <= wire.Protocol; n++ {
+		o.Protocols = append(o.Protocols, n)
 	}
 	for _, text := range f.platforms {
 		p, err := install.ParsePlatform(text)
@@ -132,7 +141,9 @@ func (g *global) install(c *cobra.Command, path string, f *initFlags) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		next.Keep(names) // a file may have others beside it, which share the lock file
 	}
-	if len(next.Plugins) > 0 || there(next.Path) {
+	switch {
+	case f.locked: // what it still has of plugins that are no longer asked for stays
+	case len(next.Plugins) > 0 || there(next.Path):
 		if r.Changed, err = next.Write(); err != nil {
 			return err
 		}
@@ -155,17 +166,19 @@ func initOutcome(d install.Outcome) initPlugin {
 	return p
 }
 
-// self starts a binary that init is about to install, of which signature and checksum
-// were compared, and asks what it is.
-func (g *global) self(ctx context.Context, name, path string) (install.Self, error) {
+// self starts a binary that init is about to install, whose checksum is vouched for, and
+// asks what it is.
+func (g *global) self(ctx context.Context, name, path, sum string) (install.Self, error) {
 	h := host.New(host.Options{
 		CacheDir: g.cacheDir(), Inherit: inherited,
-		Trust: func(trust.Binary) (trust.Basis, error) { return trust.Locked, nil },
+		Trust: trust.Rules{Locked: map[string][]string{name: {sum}}, LockFile: "the release"}.Decide,
 	})
 	d, _, err := h.DescribeFile(ctx, name, path)
 	if err != nil {
 		return install.Self{}, err
 	}
+	// Which of the protocols it answered in is not known of one that the cache describes;
+	// a release may say so.
 	return install.Self{Name: d.Name, Version: d.Version, Protocol: wire.Protocol}, nil
 }
 
@@ -235,16 +248,20 @@ func (p initPlugin) sentence() string {
 	return text + "; for " + strings.Join(p.Platforms, ", ") + "."
 }
 
-// warnUnknown names plugins without a source that are found nowhere: most likely the
-// source was forgotten.
+// warnUnknown names plugins without a source that are found nowhere, and are none of
+// faultline's own: most likely the source was forgotten.
 func (g *global) warnUnknown(in *installed, needs []scenario.Need) {
+	own, err := trust.ParseSums(builtinPlugins)
+	if err != nil {
+		return
+	}
 	h, err := g.hostWith(in)
 	if err != nil {
 		return
 	}
 	for _, n := range needs {
 		var missing *host.NotFoundError
-		if _, err := h.Find(n.Name); errors.As(err, &missing) {
+		if _, err := h.Find(n.Name); own[n.Name] == "" && errors.As(err, &missing) {
 			fmt.Fprintf(g.process.stderr, "Warning: %s: the plugin %q is found nowhere, and no block says where it is from: plugin %q { source = \"HOST/NAMESPACE/%s\" }\n", n.Pos, n.Name, n.Name, n.Name)
 		}
 	}

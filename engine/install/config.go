@@ -45,6 +45,14 @@ func (s *SourceConfig) Place() string {
 	return s.Mirror
 }
 
+// place is what to call the configuration where it may not be there.
+func (c *Config) place() string {
+	if c.Path == "" {
+		return "the configuration ($FAULTLINE_CLI_CONFIG)"
+	}
+	return c.Path
+}
+
 // Source finds what the configuration says about an address: the block with the
 // longest prefix. It is nil when there is none.
 func (c *Config) Source(a address.Address) *SourceConfig {

@@ -31,7 +31,7 @@ func fetch(ctx context.Context, from Source, v *vouched, p Platform, store Store
 	}
 	out := &fetched{staging: staging, path: staging.binary(v.address.Name)}
 	what := ArchiveName(v.address.Name, v.version, p) + string(packed)
-	file, err := download(ctx, from, v, archive, want, filepath.Join(staging.dir, "archive"))
+	file, err := download(ctx, from, v, archive, what, want, filepath.Join(staging.dir, "archive"))
 	if err == nil {
 		defer file.Close()
 		out.sum, err = unpackTo(file, packed, BinaryName(v.address.Name), out.path)
@@ -50,8 +50,8 @@ func fetch(ctx context.Context, from Source, v *vouched, p Platform, store Store
 }
 
 // download copies an archive into a new file, and hashes it meanwhile. With another
-// checksum than the one wanted it is not even opened.
-func download(ctx context.Context, from Source, v *vouched, a Archive, want, path string) (file *os.File, err error) {
+// checksum than the one wanted nobody looks into it.
+func download(ctx context.Context, from Source, v *vouched, a Archive, what, want, path string) (file *os.File, err error) {
 	r, err := from.Archive(ctx, v.address, a)
 	if err != nil {
 		return nil, err
@@ -68,10 +68,10 @@ func download(ctx context.Context, from Source, v *vouched, a Archive, want, pat
 	}()
 	h := sha256.New()
 	if _, err = io.Copy(io.MultiWriter(file, h), atMost(r, maxArchive)); err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", a.URL, err)
+		return nil, fmt.Errorf("fetch %s: %w", what, err)
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
-		return nil, untrusted("the archive %s of %s %s has the SHA-256 %s, and %s was signed or promised; it was changed, or is not complete", a.URL, v.address, v.version, got, want)
+		return nil, untrusted("the archive %s of %s has the SHA-256 %s, and %s was signed or promised; it was changed, or is not complete", what, v.address, got, want)
 	}
 	_, err = file.Seek(0, io.SeekStart)
 	return file, err

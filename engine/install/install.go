@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/faultline-go/faultline/engine/install/address"
-	"github.com/faultline-go/faultline/engine/install/sshsig"
 )
 
 // Want is a plugin that a scenario asks for.
@@ -22,7 +21,7 @@ type Want struct {
 type Self struct {
 	Name     string
 	Version  string
-	Protocol int // that it was spoken to with
+	Protocol int // that it answered in
 }
 
 // Options say how plugins are installed.
@@ -34,11 +33,12 @@ type Options struct {
 	Platform  Platform   // that plugins are installed for
 	Platforms []Platform // that must be locked, too
 	Upgrade   bool       // take the newest version, whatever is locked
+	Frozen    bool       // install only what is locked; not together with Upgrade
 
 	Protocols []int // of plugins that this faultline speaks
-	// Describe starts the binary at a path, whose signature and checksum are right, and
-	// asks what it is.
-	Describe func(ctx context.Context, name, path string) (Self, error)
+	// Describe starts the binary of a plugin at a path, if it has this SHA-256, which is
+	// the one that was vouched for, and asks what it is.
+	Describe func(ctx context.Context, name, path, sum string) (Self, error)
 	// Open opens a source; nil: as the configuration says.
 	Open func(*SourceConfig) Source
 }
@@ -100,6 +100,11 @@ type job struct {
 
 func (j *job) run(ctx context.Context) (Locked, Outcome, error) {
 	c := j.Config.Source(j.want.Source)
+	if j.Frozen {
+		if err := j.frozen(); err != nil {
+			return Locked{}, Outcome{}, err
+		}
+	}
 	if j.old != nil && !j.Upgrade {
 		if err := j.agrees(c); err != nil {
 			return Locked{}, Outcome{}, err
@@ -124,109 +129,6 @@ func (j *job) run(ctx context.Context) (Locked, Outcome, error) {
 		return Locked{}, Outcome{}, err
 	}
 	return j.install(ctx, c, from, version)
-}
-
-// place is what to call the configuration where it may not be there.
-func (c *Config) place() string {
-	if c.Path == "" {
-		return "the configuration ($FAULTLINE_CLI_CONFIG)"
-	}
-	return c.Path
-}
-
-// agrees says why what is locked is not what is asked for, or no longer trusted.
-func (j *job) agrees(c *SourceConfig) error {
-	if err := j.old.satisfies(j.want); err != nil {
-		return err
-	}
-	if c == nil {
-		return nil
-	}
-	trusted := slices.ContainsFunc(c.Keys, func(k sshsig.Key) bool { return k.ID() == j.old.Key })
-	if !trusted && j.old.Key != "" && !c.AllowUnsigned {
-		return untrusted("%s %s is locked as signed by %s, which the configuration (%s) does not trust; if another key signs it now, run `faultline init -upgrade`", j.old.Source, j.old.Version, j.old.Key, c.Pos)
-	}
-	return nil
-}
-
-// satisfies says why a locked plugin is not what is asked for.
-func (p *Locked) satisfies(w Want) error {
-	if p.Source != w.Source {
-		return fmt.Errorf("plugin %s is locked from %s, and the scenario wants it from %s; to change that, run `faultline init -upgrade`", p.Name, p.Source, w.Source)
-	}
-	ok, err := Satisfies(w.Constraint, p.Version)
-	if err != nil {
-		return fmt.Errorf("plugin %s: %w", p.Name, err)
-	}
-	if !ok {
-		return fmt.Errorf("plugin %s is locked with version %s, and the scenario wants %q; to change that, run `faultline init -upgrade`", p.Name, p.Version, w.Constraint)
-	}
-	return nil
-}
-
-// complete says whether nothing has to be fetched for what is locked.
-func (j *job) complete() bool {
-	for _, p := range j.Platforms {
-		if j.old.Sums[p] == "" {
-			return false
-		}
-	}
-	sum := j.old.Sums[j.Platform]
-	return sum != "" && j.Store.Check(j.old.Name, sum) == nil
-}
-
-// choose picks the version: the locked one, or the newest.
-func (j *job) choose(ctx context.Context, c *SourceConfig, from Source) (string, error) {
-	if j.old != nil && !j.Upgrade {
-		return j.old.Version, nil
-	}
-	a := j.want.Source
-	offered, err := from.Versions(ctx, a)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", &MissingError{fmt.Sprintf("%s has no plugin %s", c.Place(), a)}
-	}
-	if err != nil {
-		return "", fmt.Errorf("look for versions of %s: %w", a, err)
-	}
-	best, err := newest(j.want.Constraint, offered)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("plugin %s: %w", a.Name, err)
-	case best == "":
-		return "", &MissingError{fmt.Sprintf("%s has no version of %s that satisfies %q; it has %s", c.Place(), a, j.want.Constraint, some(offered))}
-	}
-	// Whoever hides the newer versions may know what is wrong with the older one.
-	if j.old != nil && j.old.satisfies(j.want) == nil && older(best, j.old.Version) {
-		return "", untrusted("%s has nothing newer than %s %s, and %s is locked: it would be a downgrade; if you want it, write version = %q", c.Place(), a, best, j.old.Version, "= "+best)
-	}
-	return best, nil
-}
-
-// some lists versions, the newest first, but not hundreds.
-func some(versions []string) string {
-	if len(versions) == 0 {
-		return "none"
-	}
-	slices.SortFunc(versions, func(a, b string) int {
-		switch {
-		case older(a, b):
-			return 1
-		case older(b, a):
-			return -1
-		}
-		return 0
-	})
-	text := ""
-	for i, v := range versions {
-		if i == 10 {
-			return text + fmt.Sprintf(" and %d more", len(versions)-i)
-		}
-		if i > 0 {
-			text += ", "
-		}
-		text += v
-	}
-	return text
 }
 
 // install gets one version.
@@ -280,8 +182,8 @@ func (j *job) install(ctx context.Context, c *SourceConfig, from Source, version
 	if fresh {
 		did.Action = Installed
 	}
-	if p.Protocol = self.Protocol; p.Protocol == 0 {
-		p.Protocol = protocol
+	if p.Protocol = protocol; protocol == 0 {
+		p.Protocol = self.Protocol
 	}
 	for _, other := range j.Platforms {
 		if p.Sums[other] != "" {
@@ -349,7 +251,7 @@ func (j *job) here(ctx context.Context, from Source, v *vouched, sums map[Platfo
 	name := v.address.Name
 	want := sums[j.Platform]
 	if want != "" && j.Store.Check(name, want) == nil {
-		self, err = j.describe(ctx, v, j.Store.Path(name, want))
+		self, err = j.describe(ctx, v, j.Store.Path(name, want), want)
 		return self, false, err
 	}
 	f, err := fetch(ctx, from, v, j.Platform, j.Store)
@@ -360,7 +262,7 @@ func (j *job) here(ctx context.Context, from Source, v *vouched, sums map[Platfo
 	if want != "" && f.sum != want {
 		return self, false, untrusted("the archive of %s %s for %s has a binary with the SHA-256 %s, and %s was signed or locked", v.address, v.version, j.Platform, f.sum, want)
 	}
-	if self, err = j.describe(ctx, v, f.path); err != nil {
+	if self, err = j.describe(ctx, v, f.path, f.sum); err != nil {
 		return self, false, err
 	}
 	if err := f.staging.keep(name, f.sum); err != nil {
@@ -371,8 +273,8 @@ func (j *job) here(ctx context.Context, from Source, v *vouched, sums map[Platfo
 }
 
 // describe compares what a binary says of itself with what it was published as.
-func (j *job) describe(ctx context.Context, v *vouched, path string) (Self, error) {
-	self, err := j.Describe(ctx, v.address.Name, path)
+func (j *job) describe(ctx context.Context, v *vouched, path, sum string) (Self, error) {
+	self, err := j.Describe(ctx, v.address.Name, path, sum)
 	switch {
 	case err != nil:
 		return self, fmt.Errorf("%s %s: %w", v.address, v.version, err)

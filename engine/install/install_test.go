@@ -308,7 +308,7 @@ func (b *bench) repack(zip, text string) {
 func TestInstallChangedRelease(t *testing.T) {
 	b := newBench(t)
 	b.must()
-	b.o.Describe = func(context.Context, string, string) (Self, error) {
+	b.o.Describe = func(context.Context, string, string, string) (Self, error) {
 		t.Error("the changed binary is started")
 		return Self{}, nil
 	}
@@ -337,6 +337,24 @@ func TestInstallDowngrade(t *testing.T) {
 	if out := b.must(); out.Version != "1.1.1" || out.Before != "1.2.0" {
 		t.Errorf("%+v", out)
 	}
+}
+
+// Where the lock file is not to be changed nothing else than what is locked is fetched,
+// let alone started.
+func TestInstallFrozen(t *testing.T) {
+	b := newBench(t)
+	b.o.Frozen = true
+	b.o.Open = func(*SourceConfig) Source { t.Error("the mirror is asked"); return nil }
+	refused[*UntrustedError](b, "is not in the lock file, which is not to be changed")
+	b.o.Frozen, b.o.Open = false, nil
+	b.must()
+	b.o.Frozen, b.o.Store = true, Store{t.TempDir()}
+	before := string(b.lock.Text())
+	if out := b.must(); out.Action != Installed || string(b.lock.Text()) != before {
+		t.Errorf("%+v", out)
+	}
+	b.o.Platform = Platform{"darwin", "arm64"}
+	refused[*UntrustedError](b, "has no checksum of plugins.example.com/acme/lamp")
 }
 
 func TestInstallDisagrees(t *testing.T) {
@@ -387,8 +405,8 @@ func TestInstallProtocol(t *testing.T) {
 	b.o.Protocols = []int{3, 4}
 	refused[*IncompatibleError](b, "lamp 1.2.0 speaks version 1, 2 of the plugin protocol, and this faultline speaks 3, 4")
 	b.m.edit("1.2.0.json", "[1,2]", "null")
-	b.o.Describe = func(ctx context.Context, name, path string) (Self, error) {
-		s, err := describe(ctx, name, path)
+	b.o.Describe = func(ctx context.Context, name, path, sum string) (Self, error) {
+		s, err := describe(ctx, name, path, sum)
 		s.Protocol = 4
 		return s, err
 	}
@@ -398,7 +416,9 @@ func TestInstallProtocol(t *testing.T) {
 	}
 	b.lock = &Lock{}
 	b.o.Store = Store{t.TempDir()}
-	b.o.Describe = func(context.Context, string, string) (Self, error) { return Self{}, errors.New("it does not start") }
+	b.o.Describe = func(context.Context, string, string, string) (Self, error) {
+		return Self{}, errors.New("it does not start")
+	}
 	refused[error](b, "lamp 1.2.0: it does not start")
 }
 

@@ -89,7 +89,11 @@ func (l *Lock) find(name string) (int, bool) {
 // do; a checksum that contradicts it is an error.
 func (l *Lock) Set(p Locked) error {
 	i, found := l.find(p.Name)
-	p.Sums = maps.Clone(p.Sums)
+	sums := maps.Clone(p.Sums)
+	if sums == nil {
+		sums = map[Platform]string{}
+	}
+	p.Sums = sums
 	if !found {
 		l.Plugins = slices.Insert(l.Plugins, i, p)
 		return nil

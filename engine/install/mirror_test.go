@@ -3,7 +3,6 @@ package install
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -144,13 +143,13 @@ func (m mirror) remove(names ...string) {
 }
 
 // describe reads what content wrote.
-func describe(_ context.Context, name, path string) (s Self, err error) {
+func describe(_ context.Context, name, path, sum string) (s Self, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return s, err
 	}
-	if filepath.Base(path) != BinaryName(name) {
-		return s, errors.New("it is called " + path)
+	if filepath.Base(path) != BinaryName(name) || sumOf(string(raw)) != sum {
+		return s, fmt.Errorf("%s is not the %s that was vouched for", path, name)
 	}
 	_, err = fmt.Sscanf(string(raw), "%s %s %d", &s.Name, &s.Version, &s.Protocol)
 	return s, err

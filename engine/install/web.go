@@ -107,9 +107,9 @@ func (w *web) open(ctx context.Context, u *url.URL, limit int64) (io.ReadCloser,
 	}
 	switch {
 	case answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusGone:
-		err = fmt.Errorf("fetch %s: %w (%s)", u.Redacted(), fs.ErrNotExist, answer.Status)
+		err = fmt.Errorf("fetch %s: %w (%d)", u.Redacted(), fs.ErrNotExist, answer.StatusCode)
 	case answer.StatusCode != http.StatusOK:
-		err = fmt.Errorf("fetch %s: the server answers %s", u.Redacted(), answer.Status)
+		err = fmt.Errorf("fetch %s: the server answers %d %s", u.Redacted(), answer.StatusCode, http.StatusText(answer.StatusCode))
 	case answer.ContentLength > limit:
 		err = fmt.Errorf("fetch %s: it has %d bytes, and %d are the most that is read", u.Redacted(), answer.ContentLength, limit)
 	}

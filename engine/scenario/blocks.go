@@ -8,20 +8,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// topLevel lists the blocks of a scenario file with what their labels are.
-var topLevel = map[string][]string{
-	"scenario":     {"NAME"},
-	"variable":     {"NAME"},
-	"locals":       {},
-	"plugin":       {"NAME"},
-	"probe":        {"TYPE", "NAME"},
-	"steady_state": {"NAME"},
-	"target":       {"TYPE", "NAME"},
-	"experiment":   {"NAME"},
-	"guard":        {"NAME"},
-	"limits":       {},
-}
-
 // laterBlocks are in the language but not in this version of faultline.
 var laterBlocks = []string{"slo", "notify"}
 
@@ -91,17 +77,17 @@ func instanceName(name, key string) string { return fmt.Sprintf("%s[%q]", name, 
 // collect sorts the top-level blocks of all files by type, and enters those that
 // can be referred to.
 func (l *loader) collect(files []*source) {
-	known := append(sortedKeys(topLevel), laterBlocks...)
+	names := append(sortedKeys(topLevel), laterBlocks...)
 	for _, f := range files {
 		for _, a := range f.loose {
-			hint := l.didYouMean(a.Name, known)
+			hint := l.didYouMean(a.Name, names)
 			if hint == "" {
 				hint = fmt.Sprintf(" A value with a name stands in a locals block: locals { %s = … }.", a.Name)
 			}
 			l.error(a.NameRange, "Argument outside a block", "%q stands outside every block.%s", a.Name, hint)
 		}
 		for _, b := range f.blocks {
-			l.collectBlock(b, known)
+			l.collectBlock(b, names)
 		}
 	}
 }

@@ -14,7 +14,7 @@ func (l *loader) loadChance(a *args) *Chance {
 		return nil
 	}
 	c := l.args(b, "a chance block", a.ctx)
-	c.only([]string{"mean_days", "min_days", "days", "hours", "zone", "at", "group", "ledger"}, nil)
+	c.knows("experiment/chance")
 	out := &Chance{
 		MeanDays: DefaultMeanDays,
 		MinDays:  c.whole("min_days", 1, 1),

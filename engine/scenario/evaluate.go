@@ -17,10 +17,10 @@ const sensitive mark = "sensitive"
 const redactedText = "(sensitive)"
 
 // streams are the names that have a value only while a run goes on.
-var streams = []string{"sample", "candidate"}
+var streams = rootsOf("stream")
 
 // references are the roots that name blocks, and stand only where a block is meant.
-var referenceRoots = []string{"probe", "target", "steady_state", "fault", "action", "experiment", "guard"}
+var referenceRoots = rootsOf("block")
 
 // evaluate computes an expression. It is not ok when something is wrong, which is
 // reported, or depends on a variable that was reported already.
@@ -123,18 +123,18 @@ func (l *loader) nameExists(t hcl.Traversal, ctx *hcl.EvalContext, stream string
 		l.error(at, "Reference not possible here", "%s names a block, which is not a value that can be calculated with.", l.text(at))
 		return false
 	default:
-		known := []string{"var", "local", "each"}
+		names := rootsOf("value")
 		if stream != "" {
-			known = append(known, stream)
+			names = append(names, stream)
 		}
-		hint := l.didYouMean(root, known)
+		hint := l.didYouMean(root, names)
 		if len(t) == 1 {
 			hint = fmt.Sprintf(" If it is text, write it in quotes: %q.", root)
 			if stream != "" {
 				hint = fmt.Sprintf(" A field of what is looked at is written %s.%s; text stands in quotes.", stream, root)
 			}
 		} else if hint == "" {
-			hint = " Values come from " + allOf(known) + "."
+			hint = " Values come from " + allOf(names) + "."
 		}
 		l.error(at, "Unknown name", "There is nothing named %q.%s", root, hint)
 		return false

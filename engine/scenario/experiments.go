@@ -37,14 +37,11 @@ func (l *loader) loadExperiments() {
 	l.scenario.Experiments = l.inOrder(all)
 }
 
-// headArguments are those of every experiment of a scenario.
-var headArguments = []string{"for_each", "hypothesis", "steady_state", "expect", "baseline", "observe", "recover_within", "depends_on", "source", "inputs"}
-
 // loadExperimentBlock reads one block into an experiment an instance. Its steps stand in
 // it, or come from a source.
 func (l *loader) loadExperimentBlock(d *declared, instances []instance) []*Experiment {
 	source := d.block.Body.Attributes["source"]
-	what, blocks := "an experiment block", []string{"fault", "action", "prompt", "chance"}
+	what, blocks := "an experiment block", known["experiment"].blocks
 	if source != nil {
 		what = "an experiment block with a source"
 	}
@@ -57,7 +54,7 @@ func (l *loader) loadExperimentBlock(d *declared, instances []instance) []*Exper
 			a.error(b.DefRange(), "Two places of steps", "The steps of this experiment come from its source, so it cannot have a %s block of its own. Put it into another experiment, or take a copy of the source with `faultline catalog`.", b.Type)
 		}
 	}
-	a.only(headArguments, blocks)
+	a.knows("experiment")
 	var e *entry
 	if source != nil {
 		e = l.sourceOf(source)

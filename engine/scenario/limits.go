@@ -21,7 +21,7 @@ func (l *loader) loadLimits() {
 		l.error(other.DefRange(), "Second limits block", "There are limits already at %s, and they hold for the whole run. Keep one of the two.", place(b.DefRange()))
 	}
 	a := l.args(b, "a limits block", l.root)
-	a.only([]string{"max_targets", "max_percent", "keep_per_zone"}, []string{"window"})
+	a.knows("limits")
 	m := &l.scenario.Limits
 	m.Set = true
 	m.MaxTargets = a.whole("max_targets", 0, 1)
@@ -41,7 +41,7 @@ var clockTimes = regexp.MustCompile(`^([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2})
 
 func (l *loader) loadWindow(b *hclsyntax.Block) Window {
 	a := l.args(b, "a window block", l.root)
-	a.only([]string{"days", "hours", "zone"}, nil)
+	a.knows("limits/window")
 	w := l.windowOf(a)
 	w.Pos = place(b.TypeRange)
 	return w

@@ -250,7 +250,7 @@ func (l *loader) loadScenarioBlock() {
 		l.error(other.DefRange(), "Second scenario block", "The scenario is already named at %s, and a folder holds one. Remove one of the two, or move its files to a folder of their own.", place(b.DefRange()))
 	}
 	a := l.args(b, "a scenario block", l.root)
-	a.only([]string{"title", "owner", "environment", "runbook", "checklist", "seed", "lease", "schedule"}, []string{"schedule"})
+	a.only(append(slices.Clone(known["scenario"].arguments), "schedule"), []string{"schedule"})
 	a.notYet("schedule")
 	s := l.scenario
 	s.Name = b.Labels[0]

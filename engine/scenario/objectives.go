@@ -5,7 +5,7 @@ import "github.com/hashicorp/hcl/v2/hclsyntax"
 func (l *loader) loadSteadyStates() {
 	for _, d := range l.steady.order {
 		a := l.args(d.block, "a steady_state block", l.root)
-		a.only([]string{"description"}, []string{"objective"})
+		a.knows("steady_state")
 		a.str("description", "")
 		seen := map[string]*hclsyntax.Block{}
 		var all []*Objective
@@ -39,7 +39,7 @@ func (l *loader) loadSteadyStates() {
 
 func (l *loader) loadObjective(b *hclsyntax.Block, state string) *Objective {
 	a := l.args(b, "an objective block", l.root)
-	a.only([]string{"probe", "good", "target", "min_samples", "judge", "count_failed", "description"}, []string{"during"})
+	a.knows("steady_state/objective")
 	a.str("description", "")
 	o := &Objective{
 		Name:       state + "." + b.Labels[0],
@@ -55,7 +55,7 @@ func (l *loader) loadObjective(b *hclsyntax.Block, state string) *Objective {
 	o.DuringTarget = o.Target
 	if during := a.single("during"); during != nil {
 		x := l.args(during, "a during block", l.root)
-		x.only([]string{"target"}, nil)
+		x.knows("steady_state/objective/during")
 		if x.require("target", "target = 0.95") {
 			o.DuringTarget = x.share("target", o.Target)
 		}
@@ -93,7 +93,7 @@ func (l *loader) watch(a *args, countFailed bool) (*Probe, Predicate) {
 func (l *loader) loadGuards() {
 	for _, d := range l.guards.order {
 		a := l.args(d.block, "a guard block", l.root)
-		a.only([]string{"probe", "good", "for", "no_data_after", "description"}, nil)
+		a.knows("guard")
 		a.str("description", "")
 		g := &Guard{
 			Name:        d.name,

@@ -106,7 +106,7 @@ func (l *loader) loadPrompt(b *hclsyntax.Block, s *steps, ctx *hcl.EvalContext) 
 		return nil
 	}
 	a := l.args(b, "a prompt block", ctx)
-	a.only([]string{"question", "default", "start", "after", "timeout"}, nil)
+	a.knows("experiment/prompt")
 	a.require("question", `question = "Has the traffic moved?"`)
 	p := &Step{
 		Kind:    PromptStep,

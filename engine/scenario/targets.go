@@ -12,8 +12,8 @@ import (
 
 // candidateCore are the fields that every candidate has, whatever its kind reports.
 var candidateCore = []schema.Attribute{
-	{Name: "id", Type: "string"},
-	{Name: "name", Type: "string"},
+	{Name: "id", Type: "string", Doc: "which it is: the same after a restart"},
+	{Name: "name", Type: "string", Doc: "what people call it"},
 }
 
 func (l *loader) loadTargets() {
@@ -37,7 +37,7 @@ func (l *loader) loadTargets() {
 
 func (l *loader) loadTarget(d *declared, i instance, kind *schema.Target) *Target {
 	a := l.args(d.block, "a target block", i.ctx)
-	a.only([]string{"for_each", "on_empty"}, []string{"match", "filter", "pick"})
+	a.knows("target")
 	t := &Target{
 		Name:    d.nameOf(i),
 		Type:    kind.Type,
@@ -62,7 +62,7 @@ func (l *loader) loadTarget(d *declared, i instance, kind *schema.Target) *Targe
 			continue
 		}
 		f := l.args(b, "a filter block", i.ctx)
-		f.only([]string{"condition"}, nil)
+		f.knows("target/filter")
 		if !l.labelled(b, nil) || !f.require("condition", `condition = candidate.name != "db"`) {
 			a.bad = true
 			continue
@@ -84,7 +84,7 @@ func (l *loader) loadTarget(d *declared, i instance, kind *schema.Target) *Targe
 }
 
 func (l *loader) loadPick(a *args, kind *schema.Target) Pick {
-	a.only([]string{"count", "percent", "all", "groups", "group_by"}, nil)
+	a.knows("target/pick")
 	var forms []string
 	for _, name := range []string{"count", "percent", "all", "groups"} {
 		if a.has(name) {
@@ -161,3 +161,6 @@ func candidateFields(kind *schema.Target) []schema.Attribute {
 	}
 	return all
 }
+
+// CandidateCore are the fields that every candidate has.
+func CandidateCore() []schema.Attribute { return slices.Clone(candidateCore) }

@@ -38,7 +38,7 @@ func (l *loader) loadUse(d *declared, i instance, e *entry) *Experiment {
 	inner.loadTargets()
 
 	b := inner.args(block, "an experiment block that others use", inner.root)
-	b.only([]string{"hypothesis", "expect", "baseline", "observe", "recover_within"}, []string{"fault", "action", "prompt", "chance"})
+	b.only([]string{"hypothesis", "expect", "baseline", "observe", "recover_within"}, known["experiment"].blocks)
 	x := l.experimentHead(a, u.name, *inner.experimentHead(b, u.name, plainHead))
 	x.Source = e.source
 	x.Chance = inner.loadChance(b)

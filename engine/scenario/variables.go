@@ -101,7 +101,7 @@ func (l *loader) enterVariables() {
 func (l *loader) loadVariable(v *variable, outside map[string]given) {
 	b := v.block
 	a := l.args(b, "a variable block", l.functions)
-	a.only([]string{"type", "default", "sensitive", "description"}, []string{"validation"})
+	a.knows("variable")
 	v.about = a.str("description", "")
 	v.sensitive = a.boolean("sensitive", false)
 	if attr := b.Body.Attributes["type"]; attr != nil {
@@ -303,11 +303,12 @@ func (l *loader) validate(v *variable) {
 			continue
 		}
 		a := l.args(b, "a validation block", l.root)
-		a.only([]string{"condition", "error_message"}, nil)
+		a.knows("variable/validation")
 		attr := b.Body.Attributes["condition"]
 		if !a.require("condition", fmt.Sprintf("condition = var.%s != \"\"", v.name)) || !a.require("error_message", `error_message = "…"`) {
 			continue
 		}
+		message := a.str("error_message", "")
 		result, ok := l.evaluate(attr.Expr, l.root)
 		if !ok {
 			continue
@@ -323,7 +324,7 @@ func (l *loader) validate(v *variable) {
 			if v.at.Filename != "" {
 				at, what = v.at, "input"
 			}
-			l.error(at, "Invalid value", "The value of the %s %q is refused: %s", what, v.name, a.str("error_message", ""))
+			l.error(at, "Invalid value", "The value of the %s %q is refused: %s", what, v.name, message)
 		}
 	}
 }

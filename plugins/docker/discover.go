@@ -23,7 +23,7 @@ const labelOwn = "faultline.run"
 
 // match is the match block of a docker_container target.
 type match struct {
-	Label     map[string]string `hcl:"label,optional" doc:"Labels the container must have, all of them."`
+	Label     map[string]string `hcl:"label,optional" example:"{\"app\": \"web\"}" doc:"Labels the container must have, all of them."`
 	Name      string            `hcl:"name,optional" doc:"Container name; * and ? stand for any characters."`
 	Image     string            `hcl:"image,optional" doc:"Image the container was made from; without a tag, any tag matches."`
 	Network   string            `hcl:"network,optional" doc:"Name or id of a network the container is connected to."`

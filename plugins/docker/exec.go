@@ -20,8 +20,8 @@ import (
 
 // execConfig is the body of a docker_exec fault.
 type execConfig struct {
-	Command []string      `hcl:"command" doc:"Program and arguments that break something in the container; no shell reads them."`
-	Undo    []string      `hcl:"undo,optional" doc:"Program and arguments that put it back. Also run when command was not, or failed half-way: it has to do no harm then. Required unless the fault says irreversible = \"accept\"."`
+	Command []string      `hcl:"command" example:"[\"touch\", \"/tmp/broken\"]" doc:"Program and arguments that break something in the container; no shell reads them."`
+	Undo    []string      `hcl:"undo,optional" example:"[\"rm\", \"-f\", \"/tmp/broken\"]" doc:"Program and arguments that put it back. Also run when command was not, or failed half-way: it has to do no harm then. Required unless the fault says irreversible = \"accept\"."`
 	Check   []string      `hcl:"check,optional" doc:"Program and arguments that look whether it is broken: exit code 0 says yes, any other no. Without it the fault is taken to bite when command succeeded."`
 	User    string        `hcl:"user,optional" doc:"User in the container, as name or id; default: the container's."`
 	Dir     string        `hcl:"dir,optional" doc:"Folder to run in; default: the container's."`

@@ -20,7 +20,7 @@ import (
 // serviceMatch is the match block of a docker_compose_service target.
 type serviceMatch struct {
 	Project string            `hcl:"project,optional" doc:"Compose project; * and ? stand for any characters."`
-	Service string            `hcl:"service,optional" doc:"Compose service; * and ? stand for any characters."`
+	Service string            `hcl:"service,optional" example:"web" doc:"Compose service; * and ? stand for any characters."`
 	Label   map[string]string `hcl:"label,optional" doc:"Labels that a container of the service must have, all of them."`
 }
 
@@ -105,7 +105,7 @@ func fits(pattern, name string) (bool, error) {
 
 // networkMatch is the match block of a docker_network target.
 type networkMatch struct {
-	Name  string            `hcl:"name,optional" doc:"Network name; * and ? stand for any characters."`
+	Name  string            `hcl:"name,optional" example:"backend" doc:"Network name; * and ? stand for any characters."`
 	Label map[string]string `hcl:"label,optional" doc:"Labels the network must have, all of them."`
 }
 

@@ -13,7 +13,7 @@ import (
 
 // commandConfig is what probe and action have in common.
 type commandConfig struct {
-	Command      []string `hcl:"command" doc:"The program and its arguments, a word each; no shell is involved."`
+	Command      []string `hcl:"command" example:"[\"/usr/bin/test\", \"-e\", \"/run/ready\"]" doc:"The program and its arguments, a word each; no shell is involved."`
 	Directory    string   `hcl:"directory,optional" doc:"Where it runs; an absolute path. Default: where faultline runs."`
 	Environment  []string `hcl:"environment,optional" doc:"Names of variables that it gets from faultline's environment, beside PATH, HOME, LANG and TZ. The plugin block names them, too, because only what stands there is inherited."`
 	ExpectStatus int      `hcl:"expect_status" default:"0" min:"0" max:"255" doc:"The exit status that is right."`
@@ -22,13 +22,13 @@ type commandConfig struct {
 func (c commandConfig) check() error {
 	switch {
 	case len(c.Command) == 0 || c.Command[0] == "":
-		return errors.New("command is empty: its first word is the program")
+		return sdk.At("command", errors.New("it is empty: its first word is the program"))
 	case c.Directory != "" && !filepath.IsAbs(c.Directory):
-		return fmt.Errorf("directory %q is not an absolute path", c.Directory)
+		return sdk.At("directory", fmt.Errorf("%q is not an absolute path", c.Directory))
 	}
-	for _, name := range c.Environment {
+	for i, name := range c.Environment {
 		if name == "" || strings.Contains(name, "=") {
-			return fmt.Errorf("environment takes names of variables, not %q", name)
+			return sdk.At(fmt.Sprintf("environment[%d]", i), fmt.Errorf("these are names of variables, not %q", name))
 		}
 	}
 	return nil

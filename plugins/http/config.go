@@ -9,18 +9,20 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // config is the body of a probe "http" block.
 type config struct {
-	URL     string            `hcl:"url" doc:"Where the request goes: http:// or https://."`
+	URL     string            `hcl:"url" example:"http://127.0.0.1:8080/health" doc:"Where the request goes: http:// or https://."`
 	Method  string            `hcl:"method" default:"GET" doc:"The request's method."`
 	Headers map[string]string `hcl:"headers,optional" doc:"Headers of the request; Host sets the host name that is asked for."`
 	Body    string            `hcl:"body,optional" doc:"The request's body."`
 
 	ExpectStatus []float64 `hcl:"expect_status,optional" doc:"The status codes that are right. Default: 200 to 399."`
 	ExpectBody   string    `hcl:"expect_body,optional" doc:"A regular expression that is found anywhere in the body; plain text finds itself."`
-	MaxBody      int       `hcl:"max_body" default:"1048576" min:"0" max:"1073741824" doc:"How many bytes of the body are read. The rest is left, at the cost of the connection."`
+	MaxBody      int       `hcl:"max_body" unit:"bytes" default:"1048576" min:"0" max:"1073741824" doc:"How many bytes of the body are read. The rest is left, at the cost of the connection."`
 
 	CaptureBody   bool   `hcl:"capture_body,optional" doc:"Put the first kilobyte of the body into the sample, as sample.body. Off by default, because it costs journal space with every sample, and may hold personal data."`
 	CaptureHeader string `hcl:"capture_header,optional" doc:"The header of the answer whose value goes into the sample, as sample.header."`
@@ -38,36 +40,36 @@ func (c config) check() error {
 	var bad *url.Error
 	switch {
 	case errors.As(err, &bad): // it quotes the whole URL, which may hold a password
-		return fmt.Errorf("url: %w", bad.Err)
+		return sdk.At("url", bad.Err)
 	case err != nil:
-		return fmt.Errorf("url: %w", err)
+		return sdk.At("url", err)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("url %q: it must start with http:// or https://", c.URL)
+		return sdk.At("url", fmt.Errorf("%q must start with http:// or https://", c.URL))
 	case u.Hostname() == "":
-		return fmt.Errorf("url %q: the host is missing", c.URL)
+		return sdk.At("url", fmt.Errorf("the host is missing in %q", c.URL))
 	case u.User != nil:
-		return errors.New("url: a user name or password does not belong there; use headers")
+		return sdk.At("url", errors.New("a user name or password does not belong there; use headers"))
 	}
 	if !token(c.Method) {
-		return fmt.Errorf("method %q is none", c.Method)
+		return sdk.At("method", fmt.Errorf("%q is none", c.Method))
 	}
 	for name, value := range c.Headers {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return fmt.Errorf("headers: %q or its value is not allowed in HTTP", name)
+			return sdk.At(fmt.Sprintf("headers[%q]", name), fmt.Errorf("%q or its value is not allowed in HTTP", name))
 		}
 	}
 	if c.CaptureHeader != "" && !token(c.CaptureHeader) {
-		return fmt.Errorf("capture_header %q is no name of a header", c.CaptureHeader)
+		return sdk.At("capture_header", fmt.Errorf("%q is no name of a header", c.CaptureHeader))
 	}
-	for _, s := range c.ExpectStatus {
+	for i, s := range c.ExpectStatus {
 		if s != float64(int(s)) || s < 100 || s > 599 {
-			return fmt.Errorf("expect_status: %v is no status code; they go from 100 to 599", s)
+			return sdk.At(fmt.Sprintf("expect_status[%d]", i), fmt.Errorf("%v is no status code; they go from 100 to 599", s))
 		}
 	}
 	if _, err := regexp.Compile(c.ExpectBody); err != nil {
-		return fmt.Errorf("expect_body: %w", err)
+		return sdk.At("expect_body", err)
 	}
-	return c.TLS.check()
+	return sdk.At("tls", c.TLS.check())
 }
 
 func token(s string) bool { return httpguts.ValidHeaderFieldName(s) }

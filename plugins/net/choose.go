@@ -11,13 +11,14 @@ import (
 	"strings"
 
 	"github.com/faultline-go/faultline/plugins/net/impair"
+	"github.com/faultline-go/faultline/sdk"
 )
 
 // choice says which packets a fault is about: the arguments that all faults share.
 type choice struct {
 	To        []string `hcl:"to,optional" doc:"Peers to which packets go: addresses, networks such as 10.0.0.0/8, host names as the target knows them, or container:NAME. Without direction, only what leaves is meant."`
 	From      []string `hcl:"from,optional" doc:"Peers from which packets come, written as in to. Without direction, only what arrives is meant."`
-	Ports     []string `hcl:"ports,optional" doc:"Ports or ranges of ports, \"5432\" or \"8000-8100\", of TCP and UDP."`
+	Ports     []string `hcl:"ports,optional" example:"[\"5432\"]" doc:"Ports or ranges of ports, \"5432\" or \"8000-8100\", of TCP and UDP."`
 	PortsOf   string   `hcl:"ports_of,optional" enum:"either|target|peer" default:"either" doc:"Whose ports: of the target, of the peer, or of either."`
 	Protocol  string   `hcl:"protocol,optional" enum:"tcp|udp|icmp" doc:"Only packets of this protocol."`
 	Interface string   `hcl:"interface,optional" doc:"Only this interface of the target; default: all but the loopback."`
@@ -44,22 +45,27 @@ func (c choice) check() error {
 		return err
 	}
 	if len(c.Ports) > 0 && c.Protocol == "icmp" {
-		return errors.New("ports: icmp has none")
+		return sdk.At("ports", errors.New("icmp has none"))
 	}
-	for _, peer := range append(append([]string{}, c.To...), c.From...) {
+	return errors.Join(sdk.At("to", checkPeers(c.To)), sdk.At("from", checkPeers(c.From)))
+}
+
+func checkPeers(all []string) error {
+	var wrong []error
+	for i, peer := range all {
+		at := fmt.Sprintf("[%d]", i)
 		if peer == "" || peer == containerPrefix || strings.ContainsAny(peer, " \t,") {
-			return fmt.Errorf("%q is no address, network or host name", peer)
-		}
-		if _, err := netip.ParsePrefix(peer); err != nil && strings.Contains(peer, "/") {
-			return fmt.Errorf("%q is no network: write it as 10.0.0.0/8", peer)
+			wrong = append(wrong, sdk.At(at, fmt.Errorf("%q is no address, network or host name", peer)))
+		} else if _, err := netip.ParsePrefix(peer); err != nil && strings.Contains(peer, "/") {
+			wrong = append(wrong, sdk.At(at, fmt.Errorf("%q is no network: write it as 10.0.0.0/8", peer)))
 		}
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 func portRanges(all []string) ([]impair.Ports, error) {
 	var out []impair.Ports
-	for _, text := range all {
+	for i, text := range all {
 		first, last, isRange := strings.Cut(text, "-")
 		if !isRange {
 			last = first
@@ -67,7 +73,7 @@ func portRanges(all []string) ([]impair.Ports, error) {
 		from, err := strconv.ParseUint(strings.TrimSpace(first), 10, 16)
 		to, err2 := strconv.ParseUint(strings.TrimSpace(last), 10, 16)
 		if err != nil || err2 != nil || from == 0 || from > to {
-			return nil, fmt.Errorf("ports: %q is no port and no range of ports: write \"5432\" or \"8000-8100\"", text)
+			return nil, sdk.At(fmt.Sprintf("ports[%d]", i), fmt.Errorf("%q is no port and no range of ports: write \"5432\" or \"8000-8100\"", text))
 		}
 		out = append(out, impair.Ports{First: uint16(from), Last: uint16(to)})
 	}
@@ -119,7 +125,7 @@ func peers(ctx context.Context, all []string, resolve resolver) ([]netip.Prefix,
 
 // wholePercent is a share of packets that may be left out.
 type wholePercent struct {
-	Percent float64 `hcl:"percent,optional" default:"100" min:"0" max:"100" doc:"Share of the packets, at random."`
+	Percent float64 `hcl:"percent,optional" unit:"percent" default:"100" min:"0" max:"100" doc:"Share of the packets, at random."`
 }
 
 func (p wholePercent) check() error {

@@ -15,7 +15,7 @@ type delayConfig struct {
 	choice
 	wholePercent
 	Direction    string        `hcl:"direction,optional" enum:"out|in|both" doc:"Packets that leave the target, that arrive, or both (which delays an answer twice); default: what to and from say, else out."`
-	Delay        time.Duration `hcl:"delay" min:"1ms" max:"4m" doc:"How much later packets come."`
+	Delay        time.Duration `hcl:"delay" example:"100ms" min:"1ms" max:"4m" doc:"How much later packets come."`
 	Jitter       time.Duration `hcl:"jitter,optional" min:"0s" max:"4m" doc:"How much the delay varies: at most that with the uniform distribution, else its standard deviation."`
 	Correlation  float64       `hcl:"correlation_percent,optional" min:"0" max:"100" doc:"How much the delay of a packet depends on that of the one before it."`
 	Distribution string        `hcl:"distribution,optional" enum:"uniform|normal|pareto" default:"uniform" doc:"How the jitter is spread."`
@@ -53,7 +53,7 @@ func delay() sdk.Fault[delayConfig, undo] {
 type damageConfig struct {
 	choice
 	Direction   string  `hcl:"direction,optional" enum:"out|in|both" doc:"Packets that leave the target, that arrive, or both; default: what to and from say, else out."`
-	Percent     float64 `hcl:"percent" min:"0" max:"100" doc:"Share of the packets that it happens to."`
+	Percent     float64 `hcl:"percent" unit:"percent" example:"5" min:"0" max:"100" doc:"Share of the packets that it happens to."`
 	Correlation float64 `hcl:"correlation_percent,optional" min:"0" max:"100" doc:"How much what happens to a packet depends on the one before it."`
 }
 

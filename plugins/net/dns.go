@@ -15,7 +15,7 @@ import (
 )
 
 type namesConfig struct {
-	Names     []string `hcl:"names" doc:"Names that are answered wrongly: \"db.internal\", \"*.example.com\", or \"*\" for all. All other questions get their true answers."`
+	Names     []string `hcl:"names" example:"[\"db.internal\"]" doc:"Names that are answered wrongly: \"db.internal\", \"*.example.com\", or \"*\" for all. All other questions get their true answers."`
 	Answer    string   `hcl:"answer" enum:"nxdomain|servfail|timeout|wrong" doc:"That there is no such name, that the server has failed, no answer at all, or the addresses given."`
 	Addresses []string `hcl:"addresses,optional" doc:"With answer = \"wrong\": the addresses that are answered."`
 	Percent   float64  `hcl:"percent,optional" default:"100" min:"0" max:"100" doc:"Share of the questions about these names that is answered wrongly, at random."`

@@ -13,7 +13,7 @@ import (
 type lossConfig struct {
 	choice
 	Direction   string  `hcl:"direction,optional" enum:"out|in|both" doc:"Packets that leave the target, that arrive, or both; default: what to and from say, else both."`
-	Percent     float64 `hcl:"percent,optional" min:"0" max:"100" doc:"Share of the packets that is lost, with model = \"random\"."`
+	Percent     float64 `hcl:"percent,optional" example:"5" min:"0" max:"100" doc:"Share of the packets that is lost, with model = \"random\"."`
 	Correlation float64 `hcl:"correlation_percent,optional" min:"0" max:"100" doc:"How much the loss of a packet depends on that of the one before it."`
 	Model       string  `hcl:"model,optional" enum:"random|gilbert-elliott" default:"random" doc:"random loses each packet with the same chance; gilbert-elliott loses them in bursts."`
 	ToBad       float64 `hcl:"to_bad_percent,optional" min:"0" max:"100" doc:"With gilbert-elliott: chance to go from the good state to the bad one, with each packet."`

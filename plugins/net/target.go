@@ -19,7 +19,7 @@ import (
 
 // match is the match block of a net_interface target.
 type match struct {
-	Name      string `hcl:"name" doc:"Name of the interface; * and ? stand for any characters."`
+	Name      string `hcl:"name" example:"eth0" doc:"Name of the interface; * and ? stand for any characters."`
 	Namespace string `hcl:"namespace,optional" doc:"Network namespace in which to look: a name as ip netns knows it, or the path of a file; * and ? stand for any characters of a name. Default: this machine's own."`
 }
 

@@ -24,7 +24,7 @@ type match struct {
 	Command string `hcl:"command,optional" doc:"A regular expression that is found anywhere in the command line (the arguments with single spaces between them); plain text finds itself."`
 	User    string `hcl:"user,optional" doc:"The effective user, by name or number."`
 	Parent  string `hcl:"parent,optional" doc:"The parent process, by pid or by name."`
-	PIDFile string `hcl:"pid_file,optional" doc:"The absolute path of a file whose first line is the pid; may be a pattern (/run/web-*.pid). The file is then the target's identity, so that it stays the same target after a restart with other arguments."`
+	PIDFile string `hcl:"pid_file,optional" example:"/run/web.pid" doc:"The absolute path of a file whose first line is the pid; may be a pattern (/run/web-*.pid). The file is then the target's identity, so that it stays the same target after a restart with other arguments."`
 }
 
 var processTarget = sdk.Target[match]{

@@ -17,8 +17,8 @@ import (
 
 // config is the body of a probe "prometheus" block.
 type config struct {
-	Address  string            `hcl:"address" doc:"Base URL of the server, such as http://127.0.0.1:9090."`
-	Query    string            `hcl:"query" doc:"A PromQL query whose answer is one series or a scalar."`
+	Address  string            `hcl:"address" example:"http://127.0.0.1:9090" doc:"Base URL of the server, such as http://127.0.0.1:9090."`
+	Query    string            `hcl:"query" example:"sum(rate(http_requests_total[10s]))" doc:"A PromQL query whose answer is one series or a scalar."`
 	MaxAge   time.Duration     `hcl:"max_age" default:"1m" min:"1s" max:"1h" doc:"How old the data may be that an answer rests on; older data counts as none. Take at least twice the scrape interval. Within a range selector (metric[5m]) the range itself decides. Prometheus before 2.43 shows the age only of a query that is nothing but a selector."`
 	Headers  map[string]string `hcl:"headers,optional" doc:"Headers of the requests, such as a tenant's name."`
 	TokenEnv string            `hcl:"token_env,optional" doc:"Name of the environment variable with a bearer token; its value is written down nowhere."`
@@ -39,19 +39,19 @@ func (c config) check() error {
 	var bad *url.Error
 	switch {
 	case errors.As(err, &bad): // it quotes the whole URL, which may hold a password
-		return fmt.Errorf("address: %w", bad.Err)
+		return sdk.At("address", bad.Err)
 	case err != nil:
-		return fmt.Errorf("address: %w", err)
+		return sdk.At("address", err)
 	case u.User != nil:
-		return errors.New("address: a user name or password does not belong there; use token_env or headers")
+		return sdk.At("address", errors.New("a user name or password does not belong there; use token_env or headers"))
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return fmt.Errorf("address %q: a URL is needed, such as http://127.0.0.1:9090", c.Address)
+		return sdk.At("address", fmt.Errorf("%q is no URL, such as http://127.0.0.1:9090", c.Address))
 	case strings.TrimSpace(c.Query) == "":
-		return errors.New("query is empty")
+		return sdk.At("query", errors.New("it is empty"))
 	}
 	for name, value := range c.Headers {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return fmt.Errorf("headers: %q or its value is not allowed in HTTP", name)
+			return sdk.At(fmt.Sprintf("headers[%q]", name), fmt.Errorf("%q or its value is not allowed in HTTP", name))
 		}
 	}
 	return nil

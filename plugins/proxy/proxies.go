@@ -130,9 +130,9 @@ type settings struct {
 }
 
 type listenerBlock struct {
-	Name     string `hcl:"name" doc:"What a target calls it."`
-	Listen   string `hcl:"listen" doc:"Address at which clients connect, host:port."`
-	Upstream string `hcl:"upstream" doc:"Address of the server, host:port."`
+	Name     string `hcl:"name" example:"db" doc:"What a target calls it."`
+	Listen   string `hcl:"listen" example:"127.0.0.1:15432" doc:"Address at which clients connect, host:port."`
+	Upstream string `hcl:"upstream" example:"127.0.0.1:5432" doc:"Address of the server, host:port."`
 	Protocol string `hcl:"protocol,optional" default:"tcp" enum:"tcp|http" doc:"With http, requests are understood and proxy_http_… faults are possible; tcp passes bytes by the kernel."`
 }
 

@@ -34,7 +34,7 @@ func (r requests) request(e web.Effect, seed uint64) placement {
 }
 
 type httpDelayConfig struct {
-	Delay  time.Duration `hcl:"delay" min:"0s" max:"1h" doc:"How long a request is held back."`
+	Delay  time.Duration `hcl:"delay" example:"100ms" min:"0s" max:"1h" doc:"How long a request is held back."`
 	Jitter time.Duration `hcl:"jitter,optional" min:"0s" max:"1h" doc:"Each request is held back for delay ± jitter, evenly spread."`
 	requests
 }
@@ -50,7 +50,7 @@ func (c httpDelayConfig) place(seed uint64) (placement, error) {
 }
 
 type httpAbortConfig struct {
-	Status     int    `hcl:"status,optional" min:"200" max:"599" doc:"Status of the answer."`
+	Status     int    `hcl:"status,optional" example:"503" min:"200" max:"599" doc:"Status of the answer."`
 	GRPCStatus string `hcl:"grpc_status,optional" doc:"Status of the answer to a gRPC call: UNAVAILABLE, DEADLINE_EXCEEDED and so on."`
 	Message    string `hcl:"message,optional" default:"aborted by faultline" doc:"Body of the answer, or message of the gRPC status."`
 	BreakOff   bool   `hcl:"break_off,optional" doc:"Give no answer: the connection breaks off, of HTTP/2 the stream."`

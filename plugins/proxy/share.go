@@ -11,7 +11,7 @@ import (
 
 // led says which connections of a container or process a fault is about.
 type led struct {
-	Ports   []string `hcl:"ports,optional" doc:"For a container or process, and needed there: the TCP ports whose connections are led through the proxy. A proxy_listener takes none."`
+	Ports   []string `hcl:"ports,optional" example:"[\"8080\"]" doc:"For a container or process, and needed there: the TCP ports whose connections are led through the proxy. A proxy_listener takes none."`
 	Traffic string   `hcl:"traffic,optional" default:"in" enum:"in|out" doc:"For a container or process: connections that are made to its ports, or that it makes to these ports of others."`
 }
 

@@ -14,7 +14,7 @@ import (
 // wrong with it.
 
 type delayConfig struct {
-	Delay  time.Duration `hcl:"delay" min:"0s" max:"1h" doc:"How long data is held back."`
+	Delay  time.Duration `hcl:"delay" example:"100ms" min:"0s" max:"1h" doc:"How long data is held back."`
 	Jitter time.Duration `hcl:"jitter,optional" min:"0s" max:"1h" doc:"Each read is held back for delay ± jitter, evenly spread."`
 	answers
 	connectionShare
@@ -42,7 +42,7 @@ func (c bandwidthConfig) place(seed uint64) (placement, error) {
 }
 
 type slowCloseConfig struct {
-	Delay time.Duration `hcl:"delay" min:"1us" max:"1h" doc:"How long the end of the data is held back."`
+	Delay time.Duration `hcl:"delay" example:"100ms" min:"1us" max:"1h" doc:"How long the end of the data is held back."`
 	way
 	connectionShare
 }
@@ -71,7 +71,7 @@ func (c timeoutConfig) place(seed uint64) (placement, error) {
 }
 
 type slicerConfig struct {
-	Size      int           `hcl:"size" min:"1" max:"65536" doc:"Bytes of a slice."`
+	Size      int           `hcl:"size" unit:"bytes" example:"64" min:"1" max:"65536" doc:"Bytes of a slice."`
 	Variation int           `hcl:"variation,optional" min:"0" doc:"Each slice has size ± variation bytes, evenly spread."`
 	Delay     time.Duration `hcl:"delay,optional" min:"0s" max:"1m" doc:"Pause between two slices."`
 	way
@@ -86,7 +86,7 @@ func (c slicerConfig) place(seed uint64) (placement, error) {
 }
 
 type limitConfig struct {
-	Bytes int `hcl:"bytes" min:"0" doc:"Bytes that pass; those of a connection that is older than the fault count from when it began."`
+	Bytes int `hcl:"bytes" unit:"bytes" example:"4096" min:"0" doc:"Bytes that pass; those of a connection that is older than the fault count from when it began."`
 	answers
 	connectionShare
 }
@@ -113,7 +113,7 @@ func (refuseConfig) place(uint64) (placement, error) {
 }
 
 type slowAcceptConfig struct {
-	Delay time.Duration `hcl:"delay" min:"1us" max:"1h" doc:"How long each acceptance takes."`
+	Delay time.Duration `hcl:"delay" example:"100ms" min:"1us" max:"1h" doc:"How long each acceptance takes."`
 	connectionShare
 }
 
@@ -122,7 +122,7 @@ func (c slowAcceptConfig) place(seed uint64) (placement, error) {
 }
 
 type slowConnectConfig struct {
-	Delay time.Duration `hcl:"delay" min:"1us" max:"1h" doc:"How much later the connection to the server is made."`
+	Delay time.Duration `hcl:"delay" example:"100ms" min:"1us" max:"1h" doc:"How much later the connection to the server is made."`
 	connectionShare
 }
 

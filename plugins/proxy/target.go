@@ -17,7 +17,7 @@ const listenerKind = "proxy_listener"
 
 // match is the match block of a proxy_listener target.
 type match struct {
-	Name     string `hcl:"name,optional" doc:"Name of listeners of the plugin block; * and ? stand for any characters."`
+	Name     string `hcl:"name,optional" example:"db" doc:"Name of listeners of the plugin block; * and ? stand for any characters."`
 	Listen   string `hcl:"listen,optional" doc:"Address at which clients connect, host:port. With upstream, the listener need not be declared in the plugin block."`
 	Upstream string `hcl:"upstream,optional" doc:"Address of the server, host:port."`
 	Protocol string `hcl:"protocol,optional" enum:"tcp|http" doc:"Of a listener that is declared here: with http, requests are understood and proxy_http_… faults are possible. Default: tcp."`

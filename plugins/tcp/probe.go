@@ -11,7 +11,7 @@ import (
 
 // config is the body of a probe "tcp" block.
 type config struct {
-	Address string `hcl:"address" doc:"Host and port, such as db.example.com:5432 or [::1]:5432."`
+	Address string `hcl:"address" example:"db.example.com:5432" doc:"Host and port, such as db.example.com:5432 or [::1]:5432."`
 }
 
 var tcpProbe = sdk.Probe[config]{
@@ -21,13 +21,13 @@ var tcpProbe = sdk.Probe[config]{
 	Check: func(c config) error {
 		host, port, err := net.SplitHostPort(c.Address)
 		if err != nil {
-			return fmt.Errorf("address %q: host and port are needed, such as db.example.com:5432: %w", c.Address, err)
+			return sdk.At("address", fmt.Errorf("%q: host and port are needed, such as db.example.com:5432: %w", c.Address, err))
 		}
 		if host == "" {
-			return fmt.Errorf("address %q: the host is missing", c.Address)
+			return sdk.At("address", fmt.Errorf("%q: the host is missing", c.Address))
 		}
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return fmt.Errorf("address %q: the port must be a number from 1 to 65535", c.Address)
+			return sdk.At("address", fmt.Errorf("%q: the port must be a number from 1 to 65535", c.Address))
 		}
 		return nil
 	},

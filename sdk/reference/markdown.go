@@ -83,6 +83,9 @@ func (t Type) section(b *strings.Builder) {
 	case "target":
 		results(b, "A candidate has:", "candidate.", t.Results)
 	}
+	if t.Example != "" {
+		fmt.Fprintf(b, "\n```hcl\n%s```\n", t.Example)
+	}
 }
 
 // anchor is the link target that renderers of Markdown make of a section's heading.
@@ -91,15 +94,21 @@ func anchor(t Type) string { return t.Kind + "-" + t.Type }
 func arguments(b *strings.Builder, body schema.Body) {
 	b.WriteString("\n| argument | type | meaning |\n|---|---|---|\n")
 	rows(b, "", body)
+	for i, r := range rules(body, "") {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(b, "%s\n", r)
+	}
 }
 
 // rows has a row for each argument; those of a block come after it, behind its name.
 func rows(b *strings.Builder, prefix string, body schema.Body) {
 	for _, a := range body.Attributes {
-		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", prefix, a.Name, cell(a.Type+terms(a)), cell(a.Doc))
+		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", prefix, a.Name, cell(a.Type+terms(a)), cell(meaning(a)))
 	}
 	for _, k := range body.Blocks {
-		fmt.Fprintf(b, "| `%s%s { }` | block, %s | %s |\n", prefix, k.Name, times(k), cell(k.Doc))
+		fmt.Fprintf(b, "| `%s%s { }` | block, %s | %s |\n", prefix, head(k), times(k), cell(k.Doc))
 		rows(b, prefix+k.Name+".", k.Body)
 	}
 }

@@ -13,7 +13,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func lamps() *schema.Description {
-	least := 0.5
+	least, kilo := 0.5, 1024.0
 	return &schema.Description{
 		Format: schema.Version, Name: "lamp", Version: "1.2.0", Doc: "Street lamps.",
 		Settings: schema.Body{Attributes: []schema.Attribute{{Name: "token", Type: "string", Doc: "Opens the cabinet.", Sensitive: true}}},
@@ -24,8 +24,15 @@ func lamps() *schema.Description {
 				Attributes: []schema.Attribute{
 					{Name: "after", Type: "duration", Default: "1s", Min: &least},
 					{Name: "way", Type: "string", Required: true, Enum: []string{"cut", "dim|slowly"}, Doc: "How: with a | in it."},
+					{Name: "size", Type: "size", Min: &kilo, Max: &kilo, Doc: "How large."},
+					{Name: "share", Type: "amount", Deprecated: "use size"},
+					{Name: "rate", Type: "rate", Max: &kilo},
+					{Name: "free", Type: "number", Unit: "percent", Example: 20.0},
+					{Name: "ports", Type: "list(number)", Whole: true, MinItems: 1, MaxItems: 3, Unit: "ports"},
+					{Name: "form", Type: "string", Pattern: "[a-z]+"},
 				},
-				Blocks: []schema.Block{{Name: "again", Max: 1, Doc: "Once more.", Body: schema.Body{Attributes: []schema.Attribute{{Name: "times", Type: "number"}}}}},
+				Blocks: []schema.Block{{Name: "again", Max: 1, Doc: "Once more.", Body: schema.Body{Attributes: []schema.Attribute{{Name: "times", Type: "number"}}}}, {Name: "bulb", Label: "NAME", Min: 1, Max: 4, Body: schema.Body{Rules: []schema.Rule{{Kind: schema.Together, Of: []string{"watt", "volt"}}}, Attributes: []schema.Attribute{{Name: "watt", Type: "number", Required: true}, {Name: "volt", Type: "number"}}}}},
+				Rules:  []schema.Rule{{Kind: schema.ExactlyOne, Of: []string{"size", "share"}}},
 			},
 		}},
 		Probes:  []schema.Probe{{Type: "lamp", Doc: "Measures light.", Sample: []schema.Attribute{{Name: "lux", Type: "number", Doc: "light"}}}},

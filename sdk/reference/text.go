@@ -35,6 +35,9 @@ func (t Type) Text(w io.Writer) {
 	if len(t.Body.Attributes)+len(t.Body.Blocks) > 0 {
 		fmt.Fprintf(w, "\n%s:\n", title)
 		writeBody(w, t.Body, "  ")
+		for _, r := range rules(t.Body, "") {
+			fmt.Fprintf(w, "  %s\n", r)
+		}
 	}
 	if len(t.Meta) > 0 {
 		fmt.Fprintf(w, "\nThe engine's own arguments: %s\n", strings.Join(t.Meta, ", "))
@@ -47,46 +50,28 @@ func (t Type) Text(w io.Writer) {
 		fmt.Fprintf(w, "\nA candidate has:\n")
 		writeResults(w, "candidate.", t.Results)
 	}
+	if t.Example != "" {
+		fmt.Fprintf(w, "\nExample:\n\n")
+		for _, l := range strings.Split(strings.TrimSuffix(t.Example, "\n"), "\n") {
+			fmt.Fprintln(w, strings.TrimRight("    "+l, " "))
+		}
+	}
 }
 
 func writeBody(w io.Writer, b schema.Body, indent string) {
 	for _, a := range b.Attributes {
 		fmt.Fprintf(w, "%s%s (%s%s)\n", indent, a.Name, a.Type, terms(a))
-		if a.Doc != "" {
-			fmt.Fprintf(w, "%s    %s\n", indent, a.Doc)
+		if doc := meaning(a); doc != "" {
+			fmt.Fprintf(w, "%s    %s\n", indent, doc)
 		}
 	}
 	for _, k := range b.Blocks {
-		fmt.Fprintf(w, "%s%s { … } (block, %s)\n", indent, k.Name, times(k))
+		fmt.Fprintf(w, "%s%s { … } (block, %s)\n", indent, head(k), times(k))
 		if k.Doc != "" {
 			fmt.Fprintf(w, "%s    %s\n", indent, k.Doc)
 		}
 		writeBody(w, k.Body, indent+"    ")
 	}
-}
-
-// terms says what else holds for an argument.
-func terms(a schema.Attribute) string {
-	var out string
-	if a.Required {
-		out += ", required"
-	}
-	if a.Default != nil && a.Default != "" {
-		out += fmt.Sprintf(", default %v", a.Default)
-	}
-	if len(a.Enum) > 0 {
-		out += ", one of " + strings.Join(a.Enum, " ")
-	}
-	if a.Min != nil {
-		out += fmt.Sprintf(", at least %g", *a.Min)
-	}
-	if a.Max != nil {
-		out += fmt.Sprintf(", at most %g", *a.Max)
-	}
-	if a.Sensitive {
-		out += ", sensitive"
-	}
-	return out
 }
 
 func writeResults(w io.Writer, prefix string, all []schema.Attribute) {

@@ -13,7 +13,7 @@ import (
 
 // Schema is a form's schema.
 type Schema struct {
-	Name string // "report", "events"
+	Name string // "report", "events", "language"
 	What string // which form it is of
 	Text []byte
 }
@@ -24,10 +24,14 @@ var report []byte
 //go:embed events.v1.schema.json
 var events []byte
 
+//go:embed language.v1.schema.json
+var language []byte
+
 // All are the schemas that there are.
 var All = []Schema{
 	{"report", "a report with -format json", report},
 	{"events", "each line of a report with -format ndjson", events},
+	{"language", "the language, as schema without a name prints it", language},
 }
 
 // Named finds a schema.

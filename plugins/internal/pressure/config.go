@@ -59,7 +59,7 @@ func (c IOConfig) Wanted() (Load, error) {
 
 // ProcessesConfig configures Processes.
 type ProcessesConfig struct {
-	Processes int `hcl:"processes,optional" default:"0" min:"0" max:"20000" doc:"The most to start; 0: as many as the target's limit leaves room for."`
+	Processes int `hcl:"processes,optional" unit:"processes" default:"0" min:"0" max:"20000" doc:"The most to start; 0: as many as the target's limit leaves room for."`
 	Free      int `hcl:"free,optional" default:"0" min:"0" doc:"How many more the target can start all the same."`
 }
 
