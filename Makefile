@@ -4,6 +4,12 @@
 GO      ?= go
 PLUGINS := $(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go))
 export CGO_ENABLED ?= 0
+# Everything is built the same way, by tests, too, so that they share the cache. A plugin is
+# hashed and read at each start: no symbols and debug information (DEBUG=1 keeps them), and
+# without gRPC's page of traces, for which the linker would keep every method of every type.
+DEBUG   ?=
+STRIP   := $(if $(DEBUG),,-s)
+export GOFLAGS := $(strip $(GOFLAGS) -tags=grpcnotrace -ldflags=$(STRIP))
 
 # The processors of Docker engines to which the net plugin can send its helper.
 HELPER_ARCHS ?= $(shell $(GO) env GOARCH)
@@ -22,7 +28,7 @@ build: helper ## every binary into bin/
 		sum=$$(sha256sum "faultline-plugin-$$p") || exit 1; printf '%s:%s,' "$$p" "$${sum%% *}"; \
 	done) || exit 1; \
 	echo "$(GO) build -o bin/ ./cmd/... ./scenarios/quickstart/shop"; \
-	$(GO) build -trimpath -ldflags="-X main.builtinPlugins=$$sums" -o bin/ ./cmd/... && \
+	$(GO) build -trimpath -ldflags="$(STRIP) -X main.builtinPlugins=$$sums" -o bin/ ./cmd/... && \
 	$(GO) build -trimpath -o bin/ ./scenarios/quickstart/shop
 
 helper: ## the small program that the net plugin carries along

@@ -3,17 +3,13 @@ package sdk
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 
-	"github.com/hashicorp/go-hclog"
-	goplugin "github.com/hashicorp/go-plugin"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
@@ -34,39 +30,21 @@ func Serve(p Plugin) {
 	if os.Getenv(wire.CookieKey) != wire.CookieValue {
 		os.Exit(byHand(s, os.Args[1:], os.Stdout))
 	}
-	if err := guardStdout(); err != nil {
+	handshake, err := guardStdout()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	setLogger(os.NewFile(2, "stderr"))
 	go s.endWithEngine()
-	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig: goplugin.HandshakeConfig{MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
-		// Of what the engine offers go-plugin takes the newest that is in here. A protocol
-		// that replaces this one gets an entry of its own beside it.
-		VersionedPlugins: map[int]goplugin.PluginSet{wire.Protocol: {wire.ServiceName: &service{impl: s}}},
-		Logger:           hclog.NewNullLogger(),
-		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return newGRPC(append(opts, grpc.UnaryInterceptor(ownOutput())))
-		},
-	})
+	if err := serveEngine(s, handshake, os.Getenv); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	// The engine has asked for the end; it has reverted before it did, so that this
 	// finds something to do only when the engine could not.
 	_ = s.Close(context.Background())
 	os.Exit(0)
-}
-
-// ownOutput undoes at the first call what go-plugin does before it: os.Stdout and
-// os.Stderr would travel over the connection, and what is printed last before a crash
-// would be lost. The engine reads descriptor 2.
-func ownOutput() grpc.UnaryServerInterceptor {
-	var once sync.Once
-	return func(ctx context.Context, q any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		once.Do(func() {
-			os.Stdout, os.Stderr = os.NewFile(1, "standard output"), os.NewFile(2, "standard error")
-		})
-		return next(ctx, q)
-	}
 }
 
 // newGRPC makes the server of both ways to serve.
@@ -102,16 +80,15 @@ func byHand(s *server, args []string, stdout io.Writer) int {
 // guardStdout gives the handshake a descriptor of its own and sends everything else
 // that is printed on descriptor 1 to standard error: a stray print of the author's
 // code, or of a library, would otherwise spoil the handshake.
-func guardStdout() error {
+func guardStdout() (handshake *os.File, err error) {
 	own, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return fmt.Errorf("move standard output away: %w", err)
+		return nil, fmt.Errorf("move standard output away: %w", err)
 	}
 	if err := unix.Dup3(2, 1, 0); err != nil {
-		return fmt.Errorf("move standard output away: %w", err)
+		return nil, fmt.Errorf("move standard output away: %w", err)
 	}
-	os.Stdout = os.NewFile(uintptr(own), "handshake")
-	return nil
+	return os.NewFile(uintptr(own), "handshake"), nil
 }
 
 // endWithEngine ends the process when its engine is gone, after putting everything
@@ -135,19 +112,4 @@ func (s *server) endWithEngine() {
 	}
 	_ = s.Close(context.Background())
 	os.Exit(0)
-}
-
-// service hands a server to go-plugin.
-type service struct {
-	goplugin.NetRPCUnsupportedPlugin
-	impl wire.Server
-}
-
-func (s *service) GRPCServer(_ *goplugin.GRPCBroker, g *grpc.Server) error {
-	wire.Register(g, s.impl)
-	return nil
-}
-
-func (s *service) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
-	return nil, errors.New("a plugin is no client")
 }

@@ -64,3 +64,23 @@ func TestOnlyUnixSocketsOfOurUserAreServed(t *testing.T) {
 		}
 	}
 }
+
+func TestProtocol(t *testing.T) {
+	for _, c := range []struct {
+		offered string
+		ours    []int
+		want    int
+	}{
+		{"1", []int{1}, 1},
+		{"1,2,3", []int{1, 2}, 2},
+		{"3,1", []int{1, 2}, 1},
+		{"2", []int{1, 2, 3}, 2},
+		{"7,8", []int{2, 3}, 2}, // none: the engine says so
+		{"", []int{2, 1}, 1},
+		{"x,,2", []int{1, 2}, 2},
+	} {
+		if got := protocol(c.offered, c.ours...); got != c.want {
+			t.Errorf("of %q with %v: %d, want %d", c.offered, c.ours, got, c.want)
+		}
+	}
+}

@@ -77,8 +77,8 @@ func binaries(args []string) (out []publish.Binary, err error) {
 	for _, arg := range args {
 		b := publish.Binary{Path: arg}
 		before, path, named := strings.Cut(arg, "=")
-		if _, err := install.ParsePlatform(before); named && err == nil {
-			b = publish.Binary{Platform: before, Path: path}
+		if p, err := install.ParsePlatform(before); named && err == nil {
+			b = publish.Binary{Platform: p, Path: path}
 		} else if b.Platform, err = publish.Platform(arg); err != nil {
 			return nil, err
 		}
@@ -87,11 +87,12 @@ func binaries(args []string) (out []publish.Binary, err error) {
 	return out, nil
 }
 
-// askItself runs the binary that runs here: is it the plugin, and which version?
+// askItself runs the binary that runs here: is it the plugin, and which version? Nothing
+// has to vouch for it: whoever packs it has named it, and is about to vouch for it.
 func askItself(ctx context.Context, r *publish.Release) error {
 	for i := range r.Binaries {
 		b := &r.Binaries[i]
-		if b.Platform != install.ThisPlatform().String() {
+		if b.Platform != install.ThisPlatform() {
 			continue
 		}
 		d, sum, err := host.New(host.Options{}).DescribeFile(ctx, r.Source.Name, b.Path)

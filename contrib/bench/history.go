@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,9 @@ func (b *benches) history() ([]row, error) {
 	runs, err := store.Runs()
 	if err != nil {
 		return nil, err
+	}
+	if len(runs) == 0 {
+		return nil, errors.New("it copies a run: measure overhead or probe as well")
 	}
 	run := runs[0]
 	many, err := journal.Open(filepath.Join(b.dir, "many"))

@@ -4,6 +4,7 @@
 // ratios are what to look at.
 //
 //	go run ./contrib/bench -bin bin
+//	go run ./contrib/bench -bin bin -only start,call,memory
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -27,6 +29,8 @@ type row struct {
 func main() {
 	bin := flag.String("bin", "bin", "folder of the built binaries")
 	client := flag.String("client", "", "internal: send requests to this URL, as the peer of the probe")
+	socket := flag.String("echo", "", "internal: serve gRPC at this socket, as the peer of a call")
+	only := flag.String("only", "", "the figures to measure, separated by commas: "+strings.Join(names(), ", ")+" (default all)")
 	floor := flag.String("decode", "", "internal: decode this journal by encoding/json, as the peer of a report")
 	flag.Parse()
 	if *floor != "" {
@@ -40,13 +44,46 @@ func main() {
 		bareClient(*client)
 		return
 	}
-	if err := bench(*bin); err != nil {
+	if *socket != "" {
+		if err := serveEcho(*socket); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := bench(*bin, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(bin string) error {
+// figures are what can be measured. The last needs a run that an earlier one made.
+var figures = []struct {
+	name    string
+	measure func(*benches) ([]row, error)
+}{
+	{"start", (*benches).start}, {"call", (*benches).call}, {"memory", (*benches).memory},
+	{"validate", (*benches).validate}, {"large", (*benches).validateLarge}, {"hour", (*benches).hour},
+	{"overhead", (*benches).overhead}, {"probe", (*benches).probe}, {"history", (*benches).history},
+}
+
+func names() (out []string) {
+	for _, f := range figures {
+		out = append(out, f.name)
+	}
+	return out
+}
+
+func bench(bin, only string) error {
+	wanted := names()
+	if only != "" {
+		wanted = strings.Split(only, ",")
+	}
+	for _, name := range wanted {
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("there is no figure %q; there are %s", name, strings.Join(names(), ", "))
+		}
+	}
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return err
@@ -58,10 +95,13 @@ func bench(bin string) error {
 	defer os.RemoveAll(dir)
 	b := &benches{bin: bin, dir: dir}
 	var rows []row
-	for _, measure := range []func() ([]row, error){b.validate, b.validateLarge, b.hour, b.overhead, b.probe, b.history} {
-		more, err := measure()
+	for _, f := range figures {
+		if !slices.Contains(wanted, f.name) {
+			continue
+		}
+		more, err := f.measure(b)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", f.name, err)
 		}
 		rows = append(rows, more...)
 	}

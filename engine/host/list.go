@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -21,8 +22,9 @@ type Listed struct {
 	Err         error
 }
 
-// describers is how many plugins List starts at once.
-const describers = 4
+// describers is how many plugins List starts at once. Hashing a binary, and its start,
+// take a processor each.
+var describers = max(4, runtime.GOMAXPROCS(0))
 
 // List describes every plugin that Find would find, by name.
 func (h *Host) List(ctx context.Context) []Listed {

@@ -132,10 +132,12 @@ func play(role string) {
 	}
 }
 
-// forever waits to be killed.
+// forever waits to be killed. A program in which nothing can happen any more ends by
+// itself: something happens here, now and then.
 func forever() {
 	signal.Ignore(syscall.SIGTERM)
-	select {}
+	for range time.Tick(time.Hour) {
+	}
 }
 
 type markUndo struct {

@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/faultline-go/faultline/engine/install"
 )
 
 // Archive is the plugin for one platform, packed.
 type Archive struct {
-	Platform string
+	Platform install.Platform
 	File     string // its name
 	Size     int64
 	SHA256   string
@@ -30,7 +32,7 @@ var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // pack writes the archive of a binary into a folder.
 func (r Release) pack(dir string, b Binary) (a Archive, err error) {
-	a = Archive{Platform: b.Platform, File: r.stem() + "_" + b.Platform + ".zip"}
+	a = Archive{Platform: b.Platform, File: install.ArchiveName(r.Source.Name, r.Version, b.Platform) + ".zip"}
 	out, err := os.OpenFile(filepath.Join(dir, a.File), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return a, err
@@ -42,7 +44,7 @@ func (r Release) pack(dir string, b Binary) (a Archive, err error) {
 	}()
 	packed := sha256.New()
 	z := zip.NewWriter(io.MultiWriter(out, packed))
-	if a.Binary, err = add(z, r.binary(), b.Path, 0o755); err != nil {
+	if a.Binary, err = add(z, install.BinaryName(r.Source.Name), b.Path, 0o755); err != nil {
 		return a, err
 	}
 	if b.SHA256 != "" && b.SHA256 != a.Binary {
@@ -96,7 +98,7 @@ func (r Release) checksums(archives []Archive) []byte {
 		fmt.Fprintf(&b, "%s  %s\n", a.SHA256, a.File)
 	}
 	for _, a := range archives {
-		fmt.Fprintf(&b, "%s  %s/%s\n", a.Binary, a.Platform, r.binary())
+		fmt.Fprintf(&b, "%s  %s\n", a.Binary, install.BinaryInArchives(r.Source.Name, a.Platform))
 	}
 	return b.Bytes()
 }
@@ -109,7 +111,7 @@ func (r Release) documentText(archives []Archive) []byte {
 	}
 	all := map[string]archive{}
 	for _, a := range archives {
-		all[a.Platform] = archive{a.File, []string{"zh:" + a.SHA256}}
+		all[a.Platform.String()] = archive{a.File, []string{"zh:" + a.SHA256}}
 	}
 	return text(map[string]any{"archives": all})
 }

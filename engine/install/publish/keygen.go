@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/faultline-go/faultline/engine/install"
 )
 
 // Keygen signs with the user's own ssh-keygen, which knows keys on tokens, and with a
@@ -30,7 +32,7 @@ func Keygen(key string, stdin io.Reader, stderr io.Writer) Signer {
 		if err := os.WriteFile(file, message, 0o600); err != nil {
 			return nil, err
 		}
-		cmd := exec.CommandContext(ctx, "ssh-keygen", "-q", "-Y", "sign", "-n", Namespace, "-f", key, file)
+		cmd := exec.CommandContext(ctx, "ssh-keygen", "-q", "-Y", "sign", "-n", install.SignatureNamespace, "-f", key, file)
 		cmd.Stdin, cmd.Stderr = stdin, stderr
 		switch err := cmd.Run(); {
 		case errors.Is(err, exec.ErrNotFound):

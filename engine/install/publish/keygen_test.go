@@ -11,6 +11,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/install/sshsig"
 	"github.com/faultline-go/faultline/sdk/plugintest"
 )
@@ -49,7 +50,7 @@ func TestKeygen(t *testing.T) {
 		t.Errorf("%+v, signed by %v", p, p.Signer)
 	}
 	files := tree(t, p.Dir)
-	if _, err := sshsig.Verify([]byte(files[p.Sums]), []byte(files[p.Sums+".sig"]), Namespace, []sshsig.Key{public}); err != nil {
+	if _, err := sshsig.Verify([]byte(files[p.Sums]), []byte(files[p.Sums+".sig"]), install.SignatureNamespace, []sshsig.Key{public}); err != nil {
 		t.Error(err)
 	}
 	// And not unsigned by whoever packs it again.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/faultline-go/faultline/engine/install"
 )
 
 // errScript says that a file runs wherever its interpreter does.
@@ -37,32 +39,32 @@ var systems = map[elf.OSABI]string{
 }
 
 // Platform says what a program is built for, by its header: linux_amd64.
-func Platform(path string) (string, error) {
+func Platform(path string) (install.Platform, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return install.Platform{}, err
 	}
 	defer f.Close()
 	start := make([]byte, 4)
 	if n, err := io.ReadFull(f, start); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("read %s: %w", path, err)
+		return install.Platform{}, fmt.Errorf("read %s: %w", path, err)
 	} else if start = start[:n]; bytes.HasPrefix(start, []byte("#!")) {
-		return "", fmt.Errorf("%s: %w: name it (linux_amd64=%s)", path, errScript, path)
+		return install.Platform{}, fmt.Errorf("%s: %w: name it (linux_amd64=%s)", path, errScript, path)
 	}
 	if string(start) != elf.ELFMAG {
-		return "", fmt.Errorf("%s is no program for a system that faultline runs on", path)
+		return install.Platform{}, fmt.Errorf("%s is no program for a system that faultline runs on", path)
 	}
 	x, err := elf.NewFile(f)
 	if err != nil {
-		return "", fmt.Errorf("%s is damaged: %w", path, err)
+		return install.Platform{}, fmt.Errorf("%s is damaged: %w", path, err)
 	}
 	if x.Type != elf.ET_EXEC && x.Type != elf.ET_DYN {
-		return "", fmt.Errorf("%s is no program (%s)", path, x.Type)
+		return install.Platform{}, fmt.Errorf("%s is no program (%s)", path, x.Type)
 	}
 	for _, p := range processors {
 		if system := systems[x.OSABI]; system != "" && p.machine == x.Machine && p.class == x.Class && p.data == x.Data {
-			return system + "_" + p.name, nil
+			return install.Platform{OS: system, Arch: p.name}, nil
 		}
 	}
-	return "", fmt.Errorf("%s is for a platform that is not known here (%s, %s)", path, x.Machine, x.OSABI)
+	return install.Platform{}, fmt.Errorf("%s is for a platform that is not known here (%s, %s)", path, x.Machine, x.OSABI)
 }

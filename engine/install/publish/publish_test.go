@@ -23,10 +23,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/install/address"
 )
 
 var lamp = address.Address{Host: "plugins.example.com", Namespace: "acme", Name: "lamp"}
+
+func linux(arch string) install.Platform { return install.Platform{OS: "linux", Arch: arch} }
 
 // program writes the header of a program, and something behind it.
 func program(t *testing.T, machine elf.Machine, behind string) string {
@@ -47,8 +50,8 @@ func program(t *testing.T, machine elf.Machine, behind string) string {
 func release(t *testing.T, version string) Release {
 	t.Helper()
 	return Release{Source: lamp, Version: version, Binaries: []Binary{
-		{Platform: "linux_arm64", Path: program(t, elf.EM_AARCH64, "arm "+version)},
-		{Platform: "linux_amd64", Path: program(t, elf.EM_X86_64, "amd "+version)},
+		{Platform: linux("arm64"), Path: program(t, elf.EM_AARCH64, "arm "+version)},
+		{Platform: linux("amd64"), Path: program(t, elf.EM_X86_64, "amd "+version)},
 	}}
 }
 
@@ -164,7 +167,7 @@ func TestPublishChecksums(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.CopyFS(filepath.Join(p.Dir, a.Platform), z); err != nil {
+		if err := os.CopyFS(filepath.Join(p.Dir, a.Platform.String()), z); err != nil {
 			t.Fatal(err)
 		}
 		z.Close()
@@ -230,21 +233,20 @@ func TestPublishWholeOrNotAtAll(t *testing.T) {
 		}, says: "is there already with another content"},
 		"a platform more": {change: func(r *Release) {
 			old := release(t, "1.0.0")
-			old.Binaries = append(old.Binaries, Binary{Platform: "linux_riscv64", Path: program(t, elf.EM_RISCV, "x")})
+			old.Binaries = append(old.Binaries, Binary{Platform: linux("riscv64"), Path: program(t, elf.EM_RISCV, "x")})
 			*r = old
 		}, says: "publish another version"},
 		"no binary":           {change: func(r *Release) { r.Binaries = nil }, says: "no binary"},
 		"twice a platform":    {change: func(r *Release) { r.Binaries[1] = r.Binaries[0] }, says: "are both for linux_arm64"},
-		"another platform":    {change: func(r *Release) { r.Binaries[0].Platform = "linux_s390x" }, says: "is built for linux_arm64, not for linux_s390x"},
-		"no platform":         {change: func(r *Release) { r.Binaries[0].Platform = "../x" }, says: "is no platform"},
+		"another platform":    {change: func(r *Release) { r.Binaries[0].Platform = linux("s390x") }, says: "is built for linux_arm64, not for linux_s390x"},
 		"not there":           {change: func(r *Release) { r.Binaries[0].Path += "x" }, says: "no such file"},
 		"no license":          {change: func(r *Release) { r.License = "/nowhere" }, says: "no such file"},
 		"a folder":            {change: func(r *Release) { r.License = t.TempDir() }, says: "is no file"},
 		"changed meanwhile":   {change: func(r *Release) { r.Binaries[0].SHA256 = "00" }, says: "was changed while it was packed"},
-		"version 1.0":         {change: func(r *Release) { r.Version = "1.0" }, says: "write it like 1.2.0"},
-		"version v1.0.0":      {change: func(r *Release) { r.Version = "v1.0.0" }, says: "write it like 1.2.0"},
-		"version ../1.0.0":    {change: func(r *Release) { r.Version = "../1.0.0" }, says: "write it like 1.2.0"},
-		"build metadata":      {change: func(r *Release) { r.Version = "1.0.0+x" }, says: "write it like 1.2.0"},
+		"version 1.0":         {change: func(r *Release) { r.Version = "1.0" }, says: "is not of the form 1.2.3"},
+		"version v1.0.0":      {change: func(r *Release) { r.Version = "v1.0.0" }, says: "is not of the form 1.2.3"},
+		"version ../1.0.0":    {change: func(r *Release) { r.Version = "../1.0.0" }, says: "is not of the form 1.2.3"},
+		"build metadata":      {change: func(r *Release) { r.Version = "1.0.0+x" }, says: "is not of the form 1.2.3"},
 		"no signature":        {sign: signer("", errors.New("the token was not touched")), says: "the token was not touched"},
 		"a wrong signature":   {sign: signer("thank you", nil), says: "check the new signature: not an SSH signature"},
 		"given up":            {ctx: canceled, says: "context canceled"},
@@ -312,12 +314,12 @@ func TestPlatform(t *testing.T) {
 		{"/nowhere", "", "no such file"},
 	} {
 		got, err := Platform(c.path)
-		if got != c.want || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+		if got.OS != "" && got.String() != c.want || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %q, %v; want %q, and to hear %q", c.path, got, err, c.want, c.says)
 		}
 	}
 	// A script may be published for any platform that is named.
-	r := Release{Source: lamp, Version: "1.0.0", Binaries: []Binary{{Platform: "linux_arm64", Path: write("#!/bin/sh\n")}}}
+	r := Release{Source: lamp, Version: "1.0.0", Binaries: []Binary{{Platform: linux("arm64"), Path: write("#!/bin/sh\n")}}}
 	if _, err := r.Publish(t.Context(), t.TempDir(), nil); err != nil {
 		t.Error(err)
 	}

@@ -23,15 +23,10 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/mod/semver"
-
 	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/install/address"
 	"github.com/faultline-go/faultline/engine/install/sshsig"
 )
-
-// Namespace is the purpose that signatures of releases are made for.
-const Namespace = "faultline-plugin"
 
 // Release is a version of a plugin, about to be published.
 type Release struct {
@@ -43,7 +38,7 @@ type Release struct {
 
 // Binary is the plugin for one platform.
 type Binary struct {
-	Platform string // linux_amd64
+	Platform install.Platform
 	Path     string
 	SHA256   string // what it must have; empty: whatever it has
 }
@@ -58,27 +53,22 @@ type Published struct {
 	Signer   *sshsig.Key // who has signed it now
 }
 
-// Signer signs a message for Namespace, in the armored form.
+// Signer signs a message for install.SignatureNamespace, in the armored form.
 type Signer func(ctx context.Context, message []byte) ([]byte, error)
 
-func (r Release) binary() string    { return "faultline-plugin-" + r.Source.Name }
-func (r Release) stem() string      { return r.binary() + "_" + r.Version }
-func (r Release) sums() string      { return r.stem() + "_SHA256SUMS" }
+func (r Release) sums() string      { return install.ChecksumsName(r.Source.Name, r.Version) }
 func (r Release) signature() string { return r.sums() + ".sig" }
 func (r Release) document() string  { return r.Version + ".json" }
 
 func (r Release) check() error {
-	if v := "v" + r.Version; semver.Canonical(v) != v {
-		return fmt.Errorf("the version %q: write it like 1.2.0 or 1.2.0-rc.1", r.Version)
+	if _, err := install.Satisfies("", r.Version); err != nil {
+		return err
 	}
 	if len(r.Binaries) == 0 {
 		return errors.New("there is no binary to publish")
 	}
-	seen := map[string]string{}
+	seen := map[install.Platform]string{}
 	for _, b := range r.Binaries {
-		if _, err := install.ParsePlatform(b.Platform); err != nil {
-			return err
-		}
 		if other, twice := seen[b.Platform]; twice {
 			return fmt.Errorf("%s and %s are both for %s", other, b.Path, b.Platform)
 		}
@@ -134,7 +124,7 @@ func (r Release) Publish(ctx context.Context, mirror string, sign Signer) (Publi
 		}
 		p.Archives = append(p.Archives, a)
 	}
-	slices.SortFunc(p.Archives, func(a, b Archive) int { return strings.Compare(a.Platform, b.Platform) })
+	slices.SortFunc(p.Archives, func(a, b Archive) int { return strings.Compare(a.Platform.String(), b.Platform.String()) })
 	sums := r.checksums(p.Archives)
 	if p.Already, err = r.already(dir, sums); err != nil {
 		return wrap(err)
@@ -188,7 +178,7 @@ func signed(ctx context.Context, sign Signer, message []byte) ([]byte, sshsig.Ke
 		return nil, sshsig.Key{}, fmt.Errorf("sign the checksums: %w", err)
 	}
 	// Nobody is trusted here: that is the one thing that may be wrong.
-	_, err = sshsig.Verify(message, signature, Namespace, nil)
+	_, err = sshsig.Verify(message, signature, install.SignatureNamespace, nil)
 	var untrusted *sshsig.UntrustedError
 	if !errors.As(err, &untrusted) {
 		return nil, sshsig.Key{}, fmt.Errorf("check the new signature: %w", err)
