@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"engine/recover":     {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
 	"engine/selftest":    {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},
 	"engine/live":        {"engine/journal", "engine/judge", "engine/plan", "engine/run", "sdk/schema"},
-	"engine/conformance": {"sdk/plugintest", "sdk/schema"},
+	"engine/conformance": {"engine/host/output", "sdk/plugintest", "sdk/schema"},
 	"engine/halt":        {},
 	"engine/readiness":   {"engine/journal", "engine/judge", "engine/plan", "engine/scenario"},
 	"engine/trust":       {},

@@ -23,7 +23,7 @@ func dummy() sdk.Plugin {
 		Name: "dummy", Version: "1.2.3", Doc: words("Marks files, for tests."),
 		Settings: sdk.SettingsOf(func(_ context.Context, s dummySettings) error {
 			if s.Refuse != "" {
-				return errors.New(words(s.Refuse))
+				return sdk.At("refuse", errors.New(words(s.Refuse)))
 			}
 			return nil
 		}),
@@ -31,7 +31,7 @@ func dummy() sdk.Plugin {
 		Probes:  []sdk.ProbeType{dummyHealth()},
 		Targets: []sdk.TargetType{dummyFile()},
 		Actions: []sdk.ActionType{sdk.Action[dummyNoteConfig]{
-			Type: "dummy_note", Doc: words("Writes a file."), Capabilities: []schema.Capability{schema.CapExhaust},
+			Type: "dummy_note", Doc: words("Writes a file."), Capabilities: []schema.Capability{schema.CapExhaust}, Check: dummyNoteConfig.check,
 			Do: func(_ context.Context, c dummyNoteConfig) (string, error) {
 				text := "noted"
 				if c.Variable != "" {
@@ -77,8 +77,22 @@ func words(text string) string {
 }
 
 type dummyNoteConfig struct {
-	File     string `hcl:"file" doc:"The file to write."`
-	Variable string `hcl:"variable,optional" doc:"The environment variable whose value is written."`
+	File     string   `hcl:"file" doc:"The file to write."`
+	Variable string   `hcl:"variable,optional" doc:"The environment variable whose value is written."`
+	Tags     []string `hcl:"tags,optional" doc:"Words about it, which nobody reads."`
+}
+
+func (c dummyNoteConfig) check() error {
+	var wrong []error
+	if strings.HasPrefix(c.File, "~") {
+		wrong = append(wrong, sdk.At("file", fmt.Errorf("nobody expands the ~ in %q: write the whole path", c.File)))
+	}
+	for i, tag := range c.Tags {
+		if strings.Contains(tag, " ") {
+			wrong = append(wrong, sdk.At(fmt.Sprintf("tags[%d]", i), fmt.Errorf("%q is more than a word", tag)))
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // dummyFile finds the files of a folder; a mark is none.
@@ -147,6 +161,8 @@ func trouble(ctx context.Context, dir, call string) (how string, err error) {
 	switch how {
 	case "fail":
 		return how, errors.New(careless(fmt.Sprintf("the %s was told to fail", call)))
+	case "refuse":
+		return how, sdk.At("trouble", fmt.Errorf("the %s was told to refuse it", call))
 	case "crash":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}

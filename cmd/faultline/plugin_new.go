@@ -20,7 +20,8 @@ func newPluginNew(g *global) *cobra.Command {
 		Short: "Write the beginning of a plugin of your own",
 		Long: `new writes the folder faultline-plugin-NAME: a plugin in Go that compiles and passes its
 tests, with a fault, a probe and a kind of target to replace by your own, a test that
-puts the fault through the conformance kit, a Makefile and a CI file.`,
+puts the fault through the conformance kit, a game day that uses it, a Makefile and a
+CI file.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o := scaffold.Options{Name: args[0], Module: module, SDK: "v" + release, Go: goVersion()}
@@ -49,7 +50,7 @@ puts the fault through the conformance kit, a Makefile and a CI file.`,
 			case err != nil:
 				return fmt.Errorf("go mod tidy in %s: %w: %s", dir, err, firstLine(strings.TrimSpace(string(out))))
 			}
-			fmt.Fprintf(c.OutOrStdout(), "Next:\n  cd %s\n  make test\n  make build\n  faultline plugin list -plugin-dir bin -insecure\nIts README says how faultline finds and trusts it while you work on it.\n", dir)
+			fmt.Fprintf(c.OutOrStdout(), "Next:\n  cd %s\n  make test\n  make build\n  faultline run day -plugin-dir bin -insecure\nIts README says how faultline finds and trusts it while you work on it.\n", dir)
 			return nil
 		},
 	}

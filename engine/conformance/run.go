@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline-go/faultline/engine/host/output"
 	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
@@ -98,7 +99,7 @@ func Read(out io.Reader) ([]Promise, error) {
 		m := result.FindStringSubmatch(l)
 		if m == nil {
 			if l = strings.TrimSpace(l); l != "" && strings.HasPrefix(speaker, root) {
-				said[speaker] = append(said[speaker], l)
+				said[speaker] = append(said[speaker], output.Escape([]byte(l))) // it quotes the plugin
 			}
 			continue
 		}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,10 +41,11 @@ func wrap(s string, width int) []string {
 }
 
 // clean takes control characters out of text that comes from elsewhere, such as an
-// error's: they could move the cursor or change its colour.
+// error's: they could move the cursor, change its colour or the direction of writing.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		joins := r == 0x200c || r == 0x200d // letters of some scripts, and emoji
+		if !joins && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return ' '
 		}
 		return r

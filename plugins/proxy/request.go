@@ -77,10 +77,10 @@ func (c httpAbortConfig) place(seed uint64) (placement, error) {
 }
 
 type httpBodyConfig struct {
-	Replace        *string `hcl:"replace,optional" doc:"The body that is sent in the place of the server's."`
+	Replace        *string `hcl:"replace,optional" exactly_one:"what" example:"{}" doc:"The body that is sent in the place of the server's."`
 	ContentType    string  `hcl:"content_type,optional" doc:"Content type of the replacement. Default: the server's."`
-	Truncate       *int    `hcl:"truncate,optional" min:"0" doc:"Break the connection (of HTTP/2: the stream) off after so many bytes of the body."`
-	CorruptPercent float64 `hcl:"corrupt_percent,optional" min:"0.000001" max:"100" doc:"Flip a bit in this share of the body's bytes."`
+	Truncate       *int    `hcl:"truncate,optional" unit:"bytes" exactly_one:"what" min:"0" doc:"Break the connection (of HTTP/2: the stream) off after so many bytes of the body."`
+	CorruptPercent float64 `hcl:"corrupt_percent,optional" exactly_one:"what" min:"0.000001" max:"100" doc:"Flip a bit in this share of the body's bytes."`
 	requests
 }
 

@@ -1,5 +1,6 @@
 // Package scaffold writes the beginning of a plugin: a folder that compiles, with a fault,
-// a probe, a kind of target, and a test that puts the fault through the conformance kit.
+// a probe, a kind of target, a test that puts the fault through the conformance kit, and a
+// game day that uses it.
 //
 // What it writes is the package plugin beside it, which is compiled and tested here, with
 // another name.
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 //go:embed plugin files
@@ -89,6 +91,10 @@ func target(name string) string {
 		return ".gitignore"
 	case "ci.yml", "release.yml":
 		return ".github/workflows/" + name
+	case "day.hcl":
+		return "day/day.hcl"
+	case "one.md", "two.md":
+		return "day/rooms/" + strings.TrimSuffix(name, ".md") + "/README.md"
 	}
 	return name
 }

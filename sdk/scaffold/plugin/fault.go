@@ -21,13 +21,17 @@ var closed = sdk.Switch[config, undo]{
 	Prepare: prepare, On: on, Off: off, IsOn: isOn,
 }.Fault()
 
+// The tags are the schema: the engine checks a scenario against it before anything runs,
+// and `faultline docs acme_close` shows it. Other tags are enum, min, max, unit, example,
+// sensitive, deprecated and exactly_one; what no tag can say is for a Check (see sdk.At).
 type config struct {
-	Sign string `hcl:"sign,optional" default:"CLOSED" doc:"Name of the sign."`
+	Sign string `hcl:"sign,optional" default:"CLOSED" pattern:"[A-Za-z]+" doc:"Name of the sign."`
 }
 
 // undo is all that is needed to put things back, also in another process after a crash.
 type undo struct{ Sign string }
 
+// prepare looks, and touches nothing. What it returns is on disk before on is called.
 func prepare(_ context.Context, t sdk.PrepareTarget, c config) (p sdk.Prepared[undo], err error) {
 	p = sdk.Prepared[undo]{Undo: undo{filepath.Join(t.ID, c.Sign)}, Resources: []string{"folder:" + t.ID}}
 	if _, err := os.Stat(t.ID); err != nil {
@@ -47,6 +51,7 @@ func on(_ context.Context, _ config, u undo) error {
 	return errors.Join(err, f.Close())
 }
 
+// off is called until isOn says that it worked, by whoever is left to do it.
 func off(_ context.Context, u undo) error { return os.Remove(u.Sign) }
 
 func isOn(_ context.Context, u undo) (bool, string, error) {

@@ -19,7 +19,7 @@ var open = sdk.Probe[watched]{
 }
 
 type watched struct {
-	Sign string `hcl:"sign" doc:"Path of the sign that says that it is closed."`
+	Sign string `hcl:"sign" example:"/srv/room/CLOSED" doc:"Path of the sign that says that it is closed."`
 }
 
 func look(sign string) sdk.Sample {

@@ -17,7 +17,7 @@ var folders = sdk.Target[match]{
 }
 
 type match struct {
-	Path string `hcl:"path" doc:"Pattern of the folders' paths."`
+	Path string `hcl:"path" example:"/srv/*" doc:"Pattern of the folders' paths."`
 }
 
 func discover(_ context.Context, m match) ([]sdk.Candidate, error) {
