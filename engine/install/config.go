@@ -40,7 +40,7 @@ type SourceConfig struct {
 // Place is where the source is, for people.
 func (s *SourceConfig) Place() string {
 	if s.URL != nil {
-		return s.URL.Redacted()
+		return withoutUser(s.URL).String()
 	}
 	return s.Mirror
 }
