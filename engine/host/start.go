@@ -188,7 +188,7 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 		h.opts.Stderr(b.name, line)
 		h.record(b.name, line)
 	})
-	proc := newProcess(b, out)
+	proc := newProcess(b, out, sockets)
 	var synced [2]io.Writer // what go-plugin makes of os.Stdout and os.Stderr, before the SDK undoes it
 	for i := range synced {
 		synced[i] = &output.Lines{Take: out.Line}
