@@ -17,7 +17,7 @@ import (
 )
 
 // binary is a plugin's file, open: what is hashed, and then run, is this descriptor,
-// whatever happens to the path meanwhile.
+// whatever happens to the path meanwhile. See seal for what happens to its content.
 type binary struct {
 	name string
 	path string
@@ -27,6 +27,7 @@ type binary struct {
 	basis  trust.Basis // on what ground it may start; empty: it may not
 	any    bool        // name is only that of the file: the plugin may have another
 	served bool        // others are to connect to it
+	sealed bool        // file is a copy that nobody can change
 }
 
 func openBinary(name, path string) (*binary, error) {
@@ -39,8 +40,11 @@ func openBinary(name, path string) (*binary, error) {
 
 func (b *binary) close() { b.file.Close() }
 
-// hash takes the checksum.
+// hash takes the checksum of what will be executed.
 func (b *binary) hash() error {
+	if err := b.seal(); err != nil {
+		return err
+	}
 	h := sha256.New()
 	if _, err := io.Copy(h, io.NewSectionReader(b.file, 0, 1<<62)); err != nil {
 		return fmt.Errorf("read plugin %s: %w", b.name, err)
