@@ -23,6 +23,7 @@ type binary struct {
 	path string
 	file *os.File
 	sum  string // SHA-256 in hexadecimal, of the descriptor's content
+	size int64  // of what was hashed
 
 	basis  trust.Basis // on what ground it may start; empty: it may not
 	any    bool        // name is only that of the file: the plugin may have another
@@ -40,13 +41,10 @@ func openBinary(name, path string) (*binary, error) {
 
 func (b *binary) close() { b.file.Close() }
 
-// hash takes the checksum of what will be executed.
-func (b *binary) hash() error {
-	if err := b.seal(); err != nil {
-		return err
-	}
+// hash takes the checksum.
+func (b *binary) hash() (err error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(b.file, 0, 1<<62)); err != nil {
+	if b.size, err = io.Copy(h, io.NewSectionReader(b.file, 0, 1<<62)); err != nil {
 		return fmt.Errorf("read plugin %s: %w", b.name, err)
 	}
 	b.sum = hex.EncodeToString(h.Sum(nil))
@@ -131,7 +129,7 @@ func (h *Host) store(b *binary) (*binary, error) {
 	if c.sum != b.sum {
 		c.close()
 		os.Remove(path)
-		return nil, fmt.Errorf("plugin %s was changed while it was started (%s); try again", b.name, b.path)
+		return nil, changedMeanwhile(b)
 	}
 	c.basis = b.basis
 	return c, nil

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +20,8 @@ func foreign(info os.FileInfo) bool {
 }
 
 // seal puts a copy in memory, which nobody can change, in the place of a file that others
-// may write to. A script's interpreter reads the copy, too.
+// may write to, if it still is what was hashed and allowed. A script's interpreter reads
+// the copy, too.
 func (b *binary) seal() error {
 	info, err := b.file.Stat()
 	if err != nil {
@@ -28,22 +31,32 @@ func (b *binary) seal() error {
 		return nil
 	}
 	fail := func(err error) error {
-		return fmt.Errorf("plugin %s: others than you may write to %s, and a copy of it in memory cannot be made (%w); run: chown, or chmod go-w", b.name, b.path, err)
+		return fmt.Errorf("start plugin %s: others than you may write to %s, and a copy of it in memory cannot be made (%w); run: chown, or chmod go-w", b.name, b.path, err)
 	}
 	fd, err := unix.MemfdCreate(Prefix+b.name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return fail(err)
 	}
-	copied := os.NewFile(uintptr(fd), b.path)
-	_, err = io.Copy(copied, io.NewSectionReader(b.file, 0, 1<<62))
-	if err == nil {
-		_, err = unix.FcntlInt(copied.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	sealed := os.NewFile(uintptr(fd), b.path)
+	h := sha256.New()
+	if _, err = io.Copy(io.MultiWriter(sealed, h), io.NewSectionReader(b.file, 0, b.size)); err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	}
+	switch {
+	case err != nil:
+		err = fail(err)
+	case hex.EncodeToString(h.Sum(nil)) != b.sum:
+		err = changedMeanwhile(b)
 	}
 	if err != nil {
-		copied.Close()
-		return fail(err)
+		sealed.Close()
+		return err
 	}
 	b.file.Close()
-	b.file, b.sealed = copied, true
+	b.file, b.sealed = sealed, true
 	return nil
+}
+
+func changedMeanwhile(b *binary) error {
+	return fmt.Errorf("plugin %s was changed while it was started (%s); try again", b.name, b.path)
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -36,14 +37,29 @@ func TestAFileThatIsChangedInPlace(t *testing.T) {
 			if err := h.allow(b); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(path, []byte("#!/bin/sh\necho ran >>"+ran+"\n"), 0o700); err != nil {
+			change := func(text string) {
+				t.Helper()
+				if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			change("#!/bin/sh\necho ran >>" + ran + "\n")
+			if _, err := h.launch(t.Context(), b); err == nil || !strings.Contains(err.Error(), "was changed while it was started") {
+				t.Errorf("changed after it was hashed: %v", err)
+			}
+			change(string(content))
+			if err := b.seal(); err != nil {
 				t.Fatal(err)
 			}
+			change("#!/bin/sh\necho ran >>" + ran + "\n")
 			p, err := h.launch(t.Context(), b)
-			if err != nil || exists(ran) {
-				t.Fatalf("what was written after the hash was executed: %v, %v", exists(ran), err)
+			if err != nil {
+				t.Fatalf("changed after it was copied: %v", err)
 			}
 			p.Kill()
+			if exists(ran) {
+				t.Error("what was written after the hash was executed")
+			}
 			if _, err := b.file.WriteAt([]byte("x"), 0); err == nil {
 				t.Error("the copy can be written to")
 			}
@@ -66,8 +82,8 @@ func TestAFileOfOnesOwnIsNotCopied(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.sealed != sealed {
-			t.Errorf("%o: sealed is %v", mode, b.sealed)
+		if err := b.seal(); err != nil || b.sealed != sealed {
+			t.Errorf("%o: sealed is %v, %v", mode, b.sealed, err)
 		}
 		b.close()
 	}
@@ -85,7 +101,7 @@ func TestAFileOfOnesOwnIsNotCopied(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.close()
-	if !b.sealed {
+	if err := b.seal(); err != nil || !b.sealed {
 		t.Error("the file of another user is executed itself")
 	}
 }

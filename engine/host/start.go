@@ -180,6 +180,9 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 	if b.basis == "" {
 		return nil, fmt.Errorf("start plugin %s: nobody has allowed %s to start", b.name, b.path)
 	}
+	if err := b.seal(); err != nil {
+		return nil, err
+	}
 	sockets, err := socketFolder()
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %s: %w", b.name, err)
