@@ -52,8 +52,8 @@ func newPlan(g *global) *cobra.Command {
 		Short: "Show what a scenario would do, to whom and for how long",
 		Long: `plan loads the scenario in PATH, discovers its targets, picks among them and lays
 everything on a time line. It breaks nothing. With -out the plan is saved, to be
-reviewed and then run with ` + "`faultline run FILE`" + `, which refuses it when its files or
-targets have changed since.`,
+reviewed and then run with ` + "`faultline run FILE`" + `, which refuses it when its files, its
+targets or the binaries of its plugins have changed since.`,
 		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "text", "json"); err != nil {

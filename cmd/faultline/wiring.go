@@ -301,6 +301,15 @@ func (c *crew) Planner(name string) (plan.Planner, error) {
 	return p, nil
 }
 
+// checksums are those of the binaries that run, by plugin.
+func (c *crew) checksums() map[string]string {
+	out := map[string]string{}
+	for name, p := range c.plugins {
+		out[name] = p.SHA256
+	}
+	return out
+}
+
 // runner adapts a started plugin to what a run needs.
 type runner struct{ *host.Plugin }
 
@@ -320,7 +329,7 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn})
+	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Checksums: c.checksums(), Policy: policy, LastTurn: g.lastTurn})
 	var problems plan.Problems
 	switch {
 	case err == nil:
