@@ -86,15 +86,13 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	p.addProbesAndGuards(s)
 	var problems Problems
 	p.Limits = limitsOf(s.Limits, o.Policy)
-	all, err := needs(s, plugins)
+	all, err := needs(s, plugins.Description)
 	if err != nil {
 		return nil, err
 	}
 	p.Capabilities = byCapability(all)
-	problems = append(problems, o.Policy.check(s)...)
-	problems = append(problems, o.Policy.deny(all)...)
-	if len(problems) > 0 { // not even looked for is what may not be touched
-		return nil, problems
+	if forbidden := o.Policy.forbids(s, all); len(forbidden) > 0 { // not even looked for is what may not be touched
+		return nil, forbidden
 	}
 	chances, err := draw(s, o)
 	if err != nil {
