@@ -87,7 +87,7 @@ func ConfigPath(getenv func(string) string) string {
 // everybody may write to is refused: it says whom to trust.
 func ReadConfig(path string) (*Config, error) {
 	if path == "" || path == os.DevNull { // the usual way to have none
-		return &Config{}, nil
+		return &Config{Path: path}, nil
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
