@@ -52,6 +52,7 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 	switch {
 	case version >= 0 && !h.protocols.have(version):
 		e.Problem, e.Hint = h.protocols.misfit(version)
+		e.Err = errOtherProtocol
 		e.Printed = output.Words{} // it has said all that there is to say
 	case line == "" && late:
 		e.Problem = fmt.Sprintf("it has said nothing for %s", h.opts.StartTimeout)
