@@ -157,6 +157,9 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			inherited := environment(h.opts.Environ(), slices.Concat(h.opts.Inherit, inherit))
 			proc.env = slices.Concat(inherited, cmd.Env, h.logVariable())
+			if b.served {
+				proc.env = append(proc.env, wire.SharedVariable+"=1")
+			}
 			return proc, nil
 		},
 		GRPCDialOptions: append(door(),
