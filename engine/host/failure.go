@@ -77,7 +77,7 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 		e.Problem = "nobody answers at the address that it printed"
 		e.Hint = "does it listen there before it prints it?"
 	default:
-		e.Problem = Printable(err.Error(), false) // go-plugin quotes the plugin
+		e.Problem = output.Printable(err.Error(), false) // go-plugin quotes the plugin
 	}
 	return e
 }
