@@ -103,7 +103,7 @@ func StartShop(t testing.TB, gatewayFlags ...string) *Shop {
 // when that is busy the shop's timeouts, of a quarter of a second and up, do what they
 // are there for. A shop that does not withstand a fault misses this one, too.
 func (s *Shop) Variables() map[string]string {
-	return map[string]string{"gateway": s.GatewayURL, "shop": s.Name, "target": "0.95"}
+	return map[string]string{"gateway": s.GatewayURL, "shop": s.Name, "target": "0.95", "rate": "50"}
 }
 
 func (s *Shop) waitForEveryInstance(t testing.TB) {
