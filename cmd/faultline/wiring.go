@@ -352,8 +352,7 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 // gitCommit is the commit of the scenario's folder, with "-dirty" when the folder
 // has changes; empty without git or a repository. It is a note in the report: any
 // failure means that there is none. The folder may be anybody's work, and is only looked
-// at: no monitor, hook or transport that its repository's
-// configuration names is run.
+// at: no monitor, hook or transport that its repository's configuration names is run.
 func gitCommit(ctx context.Context, path string) string {
 	dir := path
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
