@@ -243,9 +243,13 @@ type unstarted struct {
 
 func (e *unstarted) Unwrap() error { return e.error }
 
-// startCrew starts the plugins of a scenario, all at once. For a run, id and dir name it; its
-// folder need not exist before the first fault.
-func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, id, dir string) (*crew, error) {
+// startCrew starts the plugins of a scenario, all at once, if the policy allows the scenario.
+// For a run, id and dir name it; its folder need not exist before the first fault.
+func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, policy *plan.Policy, id, dir string) (*crew, error) {
+	describe := func(name string) (*schema.Description, error) { return h.Describe(ctx, name) }
+	if err := policy.Allow(s, describe); err != nil {
+		return nil, planError(err)
+	}
 	c := &crew{host: h, scenario: s, plugins: map[string]*host.Plugin{}, configs: map[string]wire.Configure{}}
 	var group errgroup.Group
 	for _, want := range s.Plugins {
@@ -318,6 +322,15 @@ func (c *crew) Planner(name string) (plan.Planner, error) {
 	return p, nil
 }
 
+// checksums are those of the binaries that run, by plugin.
+func (c *crew) checksums() map[string]string {
+	out := map[string]string{}
+	for name, p := range c.plugins {
+		out[name] = p.SHA256
+	}
+	return out
+}
+
 // runner adapts a started plugin to what a run needs.
 type runner struct{ *host.Plugin }
 
@@ -337,16 +350,23 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn})
+	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Checksums: c.checksums(), Policy: policy, LastTurn: g.lastTurn})
+	if err != nil {
+		return nil, planError(err)
+	}
+	return p, nil
+}
+
+// planError is why there is no plan: a refusal where the policy forbids it.
+func planError(err error) error {
 	var problems plan.Problems
 	switch {
-	case err == nil:
 	case !errors.As(err, &problems): // each problem says what it is about
-		err = fmt.Errorf("plan: %w", err)
+		return fmt.Errorf("plan: %w", err)
 	case problems.Refused():
-		err = refused(err)
+		return refused(err)
 	}
-	return p, err
+	return err
 }
 
 // gitCommit is the commit of the scenario's folder, with "-dirty" when the folder

@@ -53,6 +53,7 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 	switch {
 	case version >= 0 && !h.protocols.have(version):
 		e.Problem, e.Hint = h.protocols.misfit(version)
+		e.Err = errOtherProtocol
 		e.Printed = output.Words{} // it has said all that there is to say
 	case line == "" && late:
 		e.Problem = fmt.Sprintf("it has said nothing for %s", h.opts.StartTimeout)
@@ -77,7 +78,7 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 		e.Problem = "nobody answers at the address that it printed"
 		e.Hint = "does it listen there before it prints it?"
 	default:
-		e.Problem = Printable(err.Error(), false) // go-plugin quotes the plugin
+		e.Problem = output.Printable(err.Error(), false) // go-plugin quotes the plugin
 	}
 	return e
 }

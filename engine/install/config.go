@@ -87,8 +87,8 @@ func ConfigPath(getenv func(string) string) string {
 // ReadConfig reads the configuration; a file that is not there says nothing. One that
 // everybody may write to is refused: it says whom to trust.
 func ReadConfig(path string) (*Config, error) {
-	if path == "" {
-		return &Config{}, nil
+	if path == "" || path == os.DevNull { // the usual way to have none
+		return &Config{Path: path}, nil
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {

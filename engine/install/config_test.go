@@ -111,6 +111,9 @@ func TestReadConfig(t *testing.T) {
 	if c, err := ReadConfig(path); err != nil || c.Path != path || len(c.Sources) > 0 {
 		t.Errorf("no file: %+v, %v", c, err)
 	}
+	if c, err := ReadConfig(os.DevNull); err != nil || len(c.Sources) > 0 {
+		t.Errorf("none: %+v, %v", c, err)
+	}
 	if err := os.WriteFile(path, []byte("dev_overrides {\n lamp = \"bin\"\n}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -405,7 +405,8 @@ func TestInstallProtocol(t *testing.T) {
 	b := newBench(t)
 	b.o.Protocols = []int{3, 4}
 	refused[*IncompatibleError](b, "lamp 1.2.0 speaks version 1, 2 of the plugin protocol, and this faultline speaks 3, 4")
-	b.m.edit("1.2.0.json", "[1,2]", "null")
+	// What is locked is what the binary answers in, whatever the release says.
+	b.m.edit("1.2.0.json", "[1,2]", "[3,4,5]")
 	b.o.Describe = func(ctx context.Context, name, path, sum string) (Self, error) {
 		s, err := describe(ctx, name, path, sum)
 		s.Protocol = 4
@@ -415,6 +416,11 @@ func TestInstallProtocol(t *testing.T) {
 	if got := b.lock.Plugin("lamp").Protocol; got != 4 {
 		t.Errorf("protocol %d", got)
 	}
+	// One that does not say is asked.
+	b.m.edit("1.2.0.json", "[3,4,5]", "null")
+	b.lock = &Lock{}
+	b.o.Store = Store{t.TempDir()}
+	b.must()
 	b.lock = &Lock{}
 	b.o.Store = Store{t.TempDir()}
 	b.o.Describe = func(context.Context, string, string, string) (Self, error) {
