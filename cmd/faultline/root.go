@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/faultline-go/faultline/engine/host"
+	"github.com/faultline-go/faultline/engine/host/output"
 )
 
 // Exit codes beside those of a run's verdict, which package judge has.
@@ -59,7 +59,7 @@ func command(ctx context.Context, p *process) int {
 	}
 	if msg := e.Error(); msg != "" {
 		// It may quote a server, a file or a certificate.
-		fmt.Fprintln(p.stderr, "Error: "+host.Printable(msg, true))
+		fmt.Fprintln(p.stderr, "Error: "+output.Printable(msg, true))
 	}
 	return e.code
 }
