@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/faultline-go/faultline/engine/host/output"
 )
 
 // Exit codes beside those of a run's verdict, which package judge has.
@@ -56,7 +58,8 @@ func command(ctx context.Context, p *process) int {
 		e = &exitError{exitUsage, err}
 	}
 	if msg := e.Error(); msg != "" {
-		fmt.Fprintln(p.stderr, "Error: "+msg)
+		// It may quote a server, a file or a certificate.
+		fmt.Fprintln(p.stderr, "Error: "+output.Printable(msg, true))
 	}
 	return e.code
 }

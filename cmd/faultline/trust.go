@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/faultline-go/faultline/engine/host/output"
 	"github.com/faultline-go/faultline/engine/trust"
 )
 
@@ -24,7 +25,7 @@ type warnings struct {
 }
 
 func newWarnings(w io.Writer) *warnings {
-	return &warnings{say: func(text string) { fmt.Fprintln(w, "Warning: "+text) }, said: map[string]bool{}}
+	return &warnings{say: func(text string) { fmt.Fprintln(w, "Warning: "+output.Printable(text, false)) }, said: map[string]bool{}}
 }
 
 func (w *warnings) once(text string) {
