@@ -199,14 +199,14 @@ func dialOwn(ctx context.Context, address string) (net.Conn, error) {
 	folder := filepath.Dir(address)
 	info, err := os.Lstat(folder)
 	if err != nil {
-		return nil, fmt.Errorf("it is not served any more: %w", err)
+		return nil, fmt.Errorf("it is not served any more (serve it again, or unset %s): %w", wire.ReattachVariable, err)
 	}
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("others may enter the folder of its socket, %s", folder)
 	}
 	c, err := (&net.Dialer{}).DialContext(ctx, "unix", address)
 	if err != nil {
-		return nil, fmt.Errorf("it is not served any more: %w", err)
+		return nil, fmt.Errorf("it is not served any more (serve it again, or unset %s): %w", wire.ReattachVariable, err)
 	}
 	peer, err := peerOf(c)
 	if err == nil && peer.Uid != 0 && int(peer.Uid) != os.Getuid() {

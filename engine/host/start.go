@@ -131,6 +131,9 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 	if b.basis == "" {
 		return nil, fmt.Errorf("start plugin %s: nobody has allowed %s to start", b.name, b.path)
 	}
+	if err := b.seal(); err != nil {
+		return nil, err
+	}
 	sockets, err := socketFolder()
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %s: %w", b.name, err)
@@ -139,7 +142,7 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 		h.opts.Stderr(b.name, line)
 		h.record(b.name, line)
 	})
-	proc := newProcess(b, out)
+	proc := newProcess(b, out, sockets)
 	var synced [2]io.Writer // what go-plugin makes of os.Stdout and os.Stderr, before the SDK undoes it
 	for i := range synced {
 		synced[i] = &output.Lines{Take: out.Line}

@@ -199,8 +199,9 @@ func TestInstallUnsigned(t *testing.T) {
 	// What was locked unsigned is not taken for signed, nor the other way round.
 	b.trust(b.by.line)
 	b.m.publish("1.2.0", &b.by, false)
+	refused[*UntrustedError](b, "was locked as signed by nobody, and the configuration (config.hcl:1) names keys") // although it is in the store
 	b.o.Store = Store{t.TempDir()}
-	refused[*UntrustedError](b, "was locked as signed by nobody; if the change is right, run `faultline init -upgrade`")
+	refused[*UntrustedError](b, "was locked as signed by nobody")
 	b.o.Upgrade = true
 	if out := b.must(); out.Key != b.by.key.ID() {
 		t.Errorf("%+v", out)

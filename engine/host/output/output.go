@@ -82,7 +82,8 @@ type Words struct {
 	Crash *Crash
 }
 
-// String is for the end of an error message; empty when nothing was said.
+// String is for the end of an error message, which journals and reports show in one line;
+// empty when nothing was said.
 func (w Words) String() string {
 	const most = 5
 	var b strings.Builder
@@ -90,10 +91,10 @@ func (w Words) String() string {
 	if w.Crash != nil {
 		b.WriteString(": " + w.Crash.What)
 		for _, f := range w.Crash.Frames {
-			b.WriteString("\n  at " + f)
+			b.WriteString(",\n  at " + f)
 		}
 		if len(lines) > 0 {
-			b.WriteString("\nbefore that it printed")
+			b.WriteString(";\nbefore that it printed")
 		}
 	} else if len(lines) > 0 {
 		b.WriteString("; its last words")

@@ -144,10 +144,10 @@ func TestACrash(t *testing.T) {
 			fmt.Fprint(w, "\ngoroutine 99 [select]:\nmain.wait()\n\t/src/lamp/wait.go:3 +0x7\n")
 		}
 	})
-	const want = `: panic: no bulb
-  at example.com/acme/lamp/internal/house.(*Floor).Dark (/src/lamp/internal/house/floor.go:41)
-  at main.inject (/src/lamp/fault.go:12)
-  at main.main (/src/lamp/main.go:9)
+	const want = `: panic: no bulb,
+  at example.com/acme/lamp/internal/house.(*Floor).Dark (/src/lamp/internal/house/floor.go:41),
+  at main.inject (/src/lamp/fault.go:12),
+  at main.main (/src/lamp/main.go:9);
 before that it printed:
   before 26
   before 27
