@@ -86,18 +86,7 @@ cannot be used, 6 the kit has failed or ran out of time.`,
 			if len(all) == 0 {
 				return fmt.Errorf("-run %q: no promise of these faults has such a name; -promises lists them", which)
 			}
-			switch format {
-			case "json":
-				err = writeJSON(c, all)
-			case "junit":
-				err = report.ConformanceJUnit(c.OutOrStdout(), filepath.Base(args[0]), all)
-			default:
-				err = report.Conformance(c.OutOrStdout(), all, g.reportOptions(true))
-			}
-			if err == nil && !conformance.AllKept(all) {
-				return exit(1)
-			}
-			return err
+			return g.showKept(c, filepath.Base(args[0]), all, format)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "table", "table, json or junit")
@@ -107,6 +96,22 @@ cannot be used, 6 the kit has failed or ran out of time.`,
 	c.Flags().BoolVar(&play, "play", false, "run the kit in this process, and print as Go's tests do")
 	_ = c.Flags().MarkHidden("play")
 	return c
+}
+
+// showKept shows which promises were kept, and ends with 1 when one was not.
+func (g *global) showKept(c *cobra.Command, binary string, all []conformance.Promise, format string) (err error) {
+	switch format {
+	case "json":
+		err = writeJSON(c, all)
+	case "junit":
+		err = report.ConformanceJUnit(c.OutOrStdout(), binary, all)
+	default:
+		err = report.Conformance(c.OutOrStdout(), all, g.reportOptions(true))
+	}
+	if err == nil && !conformance.AllKept(all) {
+		return exit(1)
+	}
+	return err
 }
 
 // testPlugin runs the kit in a process of its own, as Go's tests want it.

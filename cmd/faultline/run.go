@@ -15,14 +15,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/faultline-go/faultline/engine/halt"
-	"github.com/faultline-go/faultline/engine/host"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/plan"
 	"github.com/faultline-go/faultline/engine/recover"
 	"github.com/faultline-go/faultline/engine/report"
 	"github.com/faultline-go/faultline/engine/run"
-	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 // runFlags are the flags of run.
@@ -304,37 +302,6 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 		return record{}, &exitError{judge.ExitErrored, err}
 	}
 	return r, nil
-}
-
-// restart starts a plugin anew that has died during a run.
-func (c *crew) restart(ctx context.Context, name string) (run.Plugin, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	dead := c.plugins[name]
-	if dead.Attached && dead.Path == "" {
-		return nil, errUnknownProgram(name)
-	}
-	fresh, err := c.host.StartBinary(ctx, dead.Path, dead.SHA256, c.configs[name], host.Inherit(dead.Environment...))
-	if err != nil {
-		return nil, err
-	}
-	_ = dead.Close(ctx) // its process is gone; what is left is its socket's folder
-	c.plugins[name] = fresh
-	return runner{fresh}, nil
-}
-
-// attached names the plugins that somebody may hold in a debugger.
-func (c *crew) attached() map[string]bool {
-	out := map[string]bool{}
-	for name, p := range c.plugins {
-		out[name] = p.Attached
-	}
-	return out
-}
-
-// errUnknownProgram is of a plugin whose process was attached, and is gone.
-func errUnknownProgram(name string) error {
-	return fmt.Errorf("plugin %s was attached, and nobody knows its program: serve it again, and put what it prints into $%s", name, wire.ReattachVariable)
 }
 
 // interruptible ends the context at the first signal that asks for an end, or when

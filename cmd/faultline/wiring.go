@@ -11,20 +11,15 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/faultline-go/faultline/engine/host"
 	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/plan"
-	"github.com/faultline-go/faultline/engine/run"
 	"github.com/faultline-go/faultline/engine/scenario"
 	"github.com/faultline-go/faultline/experiments"
 	"github.com/faultline-go/faultline/sdk/schema"
-	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 // state is the state folder's path. It is absolute, because the guardian and whoever
@@ -206,141 +201,6 @@ func (g *global) loadOptions(ctx context.Context, v variables, h plugins) (scena
 	return o, nil
 }
 
-// crew is the plugins of a scenario, started.
-type crew struct {
-	host     *host.Host
-	scenario *scenario.Scenario
-	mu       sync.Mutex
-	plugins  map[string]*host.Plugin
-	configs  map[string]wire.Configure
-}
-
-const stopTimeout = 5 * time.Second
-
-// rejected says that plugins refuse what stands in a scenario.
-type rejected struct{ diags *scenario.Diagnostics }
-
-func (r *rejected) Error() string { return r.diags.Error() }
-
-// shown shows what plugins refuse as what is wrong with a scenario is, and leaves every
-// other error as it is.
-func (g *global) shown(err error) error {
-	var r *rejected
-	if !errors.As(err, &r) {
-		return err
-	}
-	if err := r.diags.Write(g.process.stderr, g.process.width(), g.errorColor()); err != nil {
-		return err
-	}
-	return exit(exitUsage)
-}
-
-// unstarted is the error of a plugin that did not start.
-type unstarted struct {
-	plugin string
-	error
-}
-
-func (e *unstarted) Unwrap() error { return e.error }
-
-// startCrew starts the plugins of a scenario, all at once, if the policy allows the scenario.
-// For a run, id and dir name it; its folder need not exist before the first fault.
-func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, policy *plan.Policy, id, dir string) (*crew, error) {
-	describe := func(name string) (*schema.Description, error) { return h.Describe(ctx, name) }
-	if err := policy.Allow(s, describe); err != nil {
-		return nil, planError(err)
-	}
-	c := &crew{host: h, scenario: s, plugins: map[string]*host.Plugin{}, configs: map[string]wire.Configure{}}
-	var group errgroup.Group
-	for _, want := range s.Plugins {
-		q := wire.Configure{Settings: want.Settings.Full, Run: id, RunDir: dir}
-		c.configs[want.Name] = q
-		group.Go(func() error {
-			p, err := h.Start(ctx, want.Name, q, host.Inherit(want.Environment...))
-			if err != nil {
-				return &unstarted{want.Name, err}
-			}
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.plugins[want.Name] = p
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		c.stop()
-		var which *unstarted
-		if errors.As(err, &which) {
-			if d := plan.RefusedSettings(s, which.plugin, err); d != nil {
-				return nil, &rejected{d}
-			}
-		}
-		return nil, err
-	}
-	return c, nil
-}
-
-// validate has the plugins look at what the scenario has for them, before anything else
-// is asked of them.
-func (c *crew) validate(ctx context.Context) error {
-	plugins := map[string]plan.Validator{}
-	for name, p := range c.plugins {
-		plugins[name] = p
-	}
-	d, err := plan.Validate(ctx, c.scenario, plugins)
-	if err != nil {
-		return err
-	}
-	if d.HasErrors() {
-		return &rejected{d}
-	}
-	return nil
-}
-
-// stop ends the plugins, all at once.
-func (c *crew) stop() {
-	var group sync.WaitGroup
-	for _, p := range c.plugins {
-		group.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-			defer cancel()
-			_ = p.Close(ctx) // it is killed when it does not end by itself
-		})
-	}
-	group.Wait()
-}
-
-// Description and Planner make a crew a plan.Plugins.
-func (c *crew) Description(name string) (*schema.Description, error) {
-	return c.host.Describe(context.Background(), name)
-}
-
-func (c *crew) Planner(name string) (plan.Planner, error) {
-	p := c.plugins[name]
-	if p == nil {
-		return nil, fmt.Errorf("plugin %s was not started", name)
-	}
-	return p, nil
-}
-
-// checksums are those of the binaries that run, by plugin.
-func (c *crew) checksums() map[string]string {
-	out := map[string]string{}
-	for name, p := range c.plugins {
-		out[name] = p.SHA256
-	}
-	return out
-}
-
-// runner adapts a started plugin to what a run needs.
-type runner struct{ *host.Plugin }
-
-// Debugged says that a person may have stopped it.
-func (r runner) Debugged() bool { return r.Attached }
-
-func (r runner) Session(ctx context.Context) (run.Session, error) {
-	return r.Plugin.Session(ctx)
-}
-
 // build plans.
 func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed int64, policy *plan.Policy) (*plan.Plan, error) {
 	if err := c.validate(ctx); err != nil {
@@ -404,22 +264,4 @@ func engine() journal.Engine {
 		e.User = u.Username
 	}
 	return e
-}
-
-// used pins the plugins of a run for its journal. What is sensitive in settings was
-// refused by the loader, but the redacted form is what is written all the same.
-func (c *crew) used() []journal.PluginUsed {
-	var out []journal.PluginUsed
-	for _, want := range c.scenario.Plugins {
-		p := c.plugins[want.Name]
-		if p == nil {
-			continue
-		}
-		u := journal.PluginUsed{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Path: p.Path, Trust: string(p.Trust), Environment: p.Environment}
-		if len(want.Settings.Redacted) > 0 {
-			u.Settings = json.RawMessage(want.Settings.Redacted)
-		}
-		out = append(out, u)
-	}
-	return out
 }

@@ -5,12 +5,13 @@
 // see to that: it reads a standard input that only the engine holds open, the kernel
 // sends it SIGTERM when the engine dies, and its process group is killed when Close
 // has waited long enough. What runs is what was hashed: a binary is opened once, its
-// checksum is taken from that descriptor, and the same descriptor is executed.
+// checksum is taken from that descriptor, and the same descriptor is executed, or a
+// sealed copy of it where others may write to the file.
 //
 // The files, in the order of a plugin's life:
 //
 //	find      which file a name means
-//	binary    that file, open: hashed, and copied for recovery
+//	binary    that file, open: hashed, and copied for recovery; sealed against others
 //	trusted   whether it may start, which engine/trust decides
 //	describe  what it offers, from the cache or by asking; check: does that make sense
 //	start     process, handshake, first calls; failure: why one of them went wrong

@@ -3,11 +3,28 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"testing"
 
 	"github.com/faultline-go/faultline/sdk/schema"
 )
+
+// The names that are guessed from are those of the plugins in this repository.
+func TestBuiltinPlugins(t *testing.T) {
+	programs, err := filepath.Glob("../../plugins/*/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, path := range programs {
+		names = append(names, filepath.Base(filepath.Dir(path)))
+	}
+	if !slices.Equal(names, builtin) {
+		t.Errorf("the plugins are %q, and what is guessed is one of %q", names, builtin)
+	}
+}
 
 func number(f float64) *float64 { return &f }
 
@@ -226,11 +243,6 @@ func describe(name string) (*schema.Description, error) {
 	if d := descriptions[name]; d != nil {
 		return d, nil
 	}
-	names := make([]string, 0, len(descriptions))
-	for n := range descriptions {
-		names = append(names, n)
-	}
-	slices.Sort(names)
 	if name == "empty" {
 		return nil, errors.New("the plugin crashed at start")
 	}
