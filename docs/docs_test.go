@@ -56,7 +56,14 @@ var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 
 // Every relative link leads somewhere.
 func TestLinks(t *testing.T) {
-	for _, doc := range []string{"README.md", "docs/decisions/README.md", "docs/install.md", "docs/publishing.md", "contrib/ci/README.md"} {
+	pages, err := filepath.Glob("*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("pages %v, %v", pages, err)
+	}
+	for i, page := range pages {
+		pages[i] = "docs/" + page
+	}
+	for _, doc := range append(pages, "README.md", "docs/decisions/README.md", "docs/plugins/README.md", "contrib/ci/README.md", "sdk/wire/README.md", "examples/plugins/python/README.md") {
 		for _, l := range link.FindAllStringSubmatch(read(t, filepath.FromSlash(doc)), -1) {
 			if _, err := os.Stat(filepath.Join("..", filepath.Dir(doc), l[1])); err != nil {
 				t.Errorf("%s links to %s, which is not there", doc, l[1])

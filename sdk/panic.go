@@ -22,7 +22,7 @@ const panicFrames = 6
 var sdkPackage = reflect.TypeFor[Plugin]().PkgPath()
 
 // panicPlace lists the calls that led to the panic that is being recovered, without those
-// of the runtime and of the SDK.
+// of the runtime and of the SDK. It is whole also where it is shown in one line.
 func panicPlace() string {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
@@ -34,7 +34,7 @@ func panicPlace() string {
 			panicking = true
 		case !panicking, strings.HasPrefix(f.Function, "runtime."), strings.HasPrefix(f.Function, "sync."), sdkCode(f), f.Function == "":
 		default:
-			fmt.Fprintf(&b, "\n  at %s (%s:%d)", f.Function, f.File, f.Line)
+			fmt.Fprintf(&b, ",\n  at %s (%s:%d)", f.Function, f.File, f.Line)
 			n++
 		}
 		if !more {

@@ -237,7 +237,7 @@ func TestServerResultsPerTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := got[ids[0]]; !strings.HasPrefix(r.Err, "the plugin panicked: oh dear\n  at github.com/faultline-go/faultline/sdk.") || !strings.Contains(r.Err, "_test.go:") || strings.Contains(r.Err, "sdk/types.go") || r.Gone {
+	if r := got[ids[0]]; !strings.HasPrefix(r.Err, "the plugin panicked: oh dear,\n  at github.com/faultline-go/faultline/sdk.") || !strings.Contains(r.Err, "_test.go:") || strings.Contains(r.Err, "sdk/types.go") || r.Gone {
 		t.Errorf("panic: %+v", r)
 	}
 	if r := got[ids[1]]; !r.Gone || r.Err == "" {

@@ -23,8 +23,9 @@ func newDocs(g *global) *cobra.Command {
 		Use:   "docs [TYPE]",
 		Short: "Explain a fault, probe, action or target type",
 		Long: `docs explains a type, such as docker_kill or http, and its arguments, from the
-plugin's own description, with an example. The name of a plugin lists its types, and
-without a name those of all plugins are listed. The name of an experiment of the
+plugin's own description, with an example. The name of a plugin lists its types and its
+settings (behind the type that is called like it, if there is one), and without a name
+those of all plugins are listed. The name of an experiment of the
 catalogue explains that, and "language" the scenario language. -format markdown writes
 pages.`,
 		ValidArgsFunction: completeEntries,
@@ -74,6 +75,11 @@ pages.`,
 					fmt.Fprintln(c.OutOrStdout())
 				}
 				x.Text(c.OutOrStdout())
+			}
+			more := slices.DeleteFunc(reference.Names(d), func(name string) bool { return name == args[0] })
+			if args[0] == d.Name && len(more)+len(d.Settings.Attributes)+len(d.Settings.Blocks) > 0 {
+				fmt.Fprintln(c.OutOrStdout())
+				return reference.List(c.OutOrStdout(), d)
 			}
 			return nil
 		},

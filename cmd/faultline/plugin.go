@@ -52,30 +52,35 @@ func showPlugins(c *cobra.Command, found []host.Listed) error {
 		fmt.Fprintln(c.OutOrStdout(), "No plugins are found. Put them beside faultline, or name their folder with -plugin-dir.")
 		return nil
 	}
-	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PLUGIN\tVERSION\tFAULTS\tPROBES\tTARGETS\tACTIONS")
 	for _, p := range found {
-		if p.Err != nil {
-			fmt.Fprintf(w, "%s\tcannot be used\n", p.Name)
-			continue
+		row := [][]string{{p.Name}, {"cannot be used"}, nil, nil, nil, nil}
+		if p.Err == nil {
+			row[1] = []string{p.Description.Version}
+			for _, f := range p.Description.Faults {
+				row[2] = append(row[2], f.Type)
+			}
+			for _, f := range p.Description.Probes {
+				row[3] = append(row[3], f.Type)
+			}
+			for _, f := range p.Description.Targets {
+				row[4] = append(row[4], f.Type)
+			}
+			for _, f := range p.Description.Actions {
+				row[5] = append(row[5], f.Type)
+			}
 		}
-		var faults, probes, targets, actions []string
-		for _, f := range p.Description.Faults {
-			faults = append(faults, f.Type)
+		for _, line := range beneath(row) {
+			fmt.Fprintln(w, strings.Join(line, "\t"))
 		}
-		for _, f := range p.Description.Probes {
-			probes = append(probes, f.Type)
-		}
-		for _, f := range p.Description.Targets {
-			targets = append(targets, f.Type)
-		}
-		for _, f := range p.Description.Actions {
-			actions = append(actions, f.Type)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Description.Version, orDash(faults), orDash(probes), orDash(targets), orDash(actions))
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for line := range strings.Lines(table.String()) {
+		fmt.Fprintln(c.OutOrStdout(), strings.TrimRight(line, " \n"))
 	}
 	for _, p := range found {
 		if p.Err != nil {
@@ -104,6 +109,33 @@ func pluginsJSON(found []host.Listed) []pluginJSON {
 		}
 	}
 	return out
+}
+
+// beneath lays the names of each cell beneath each other, two on a line where they are
+// short, so that the table fits a terminal.
+func beneath(row [][]string) [][]string {
+	const widest = 24
+	var lines [][]string
+	for column, names := range row {
+		at := 0
+		for _, name := range names {
+			if at < len(lines) && lines[at][column] != "" {
+				if len(lines[at][column])+1+len(name) <= widest {
+					lines[at][column] += " " + name
+					continue
+				}
+				at++
+			}
+			if at == len(lines) {
+				lines = append(lines, make([]string, len(row)))
+			}
+			lines[at][column] = name
+		}
+		if len(names) == 0 && len(lines) > 0 {
+			lines[0][column] = "-"
+		}
+	}
+	return lines
 }
 
 func orDash(names []string) string {

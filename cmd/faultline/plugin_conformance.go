@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/report"
 	"github.com/faultline-go/faultline/sdk/plugintest"
+	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 func newPluginTest(g *global) *cobra.Command {
@@ -39,7 +41,9 @@ targets by the commands of CASES, not through the plugin:
   }
 
 cleanup, state, destroy and replace are commands, too, and make it look closer. Each
-command has the target as JSON at its standard input. -promises lists what is looked at.
+command has the target as JSON at its standard input, and runs in the folder of CASES. In
+config a nested block is an object, and several are a list of them. -promises lists what
+is looked at.
 
 Exit codes: 0 every promise is kept, 1 one is broken, 2 wrong usage, or CASES or BINARY
 cannot be used, 6 the kit has failed or ran out of time.`,
@@ -134,7 +138,8 @@ func testPlugin(ctx context.Context, args []string, which string, timeout time.D
 	return all, nil
 }
 
-// checkCases asks the plugin whether it has what CASES names, before anything is broken.
+// checkCases asks the plugin whether it has what CASES names and accepts its configuration,
+// before anything is broken. A plugin that does not look beforehand refuses it in Prepare.
 func (g *global) checkCases(ctx context.Context, binary, path string, cases []plugintest.Case) error {
 	h, err := g.serving()
 	if err != nil {
@@ -149,9 +154,24 @@ func (g *global) checkCases(ctx context.Context, binary, path string, cases []pl
 	for _, f := range p.Description.Faults {
 		have = append(have, f.Type)
 	}
-	for _, c := range cases {
+	asked := make([]wire.Configuration, len(cases))
+	for i, c := range cases {
 		if p.Description.Fault(c.Type) == nil {
 			return fmt.Errorf("%s: the plugin %s has no fault %q; it has: %s", path, p.Name, c.Type, orDash(have))
+		}
+		config, err := json.Marshal(c.Config)
+		if err != nil {
+			return fmt.Errorf("%s: the config of %s: %w", path, c.Type, err)
+		}
+		asked[i] = wire.Configuration{Kind: "fault", Type: c.Type, Config: config}
+	}
+	answers, err := p.Validate(ctx, asked)
+	if err != nil {
+		return fmt.Errorf("ask the plugin %s about the configurations of %s: %w", p.Name, path, err)
+	}
+	for i, problems := range answers {
+		if len(problems) > 0 {
+			return fmt.Errorf("%s: the plugin %s refuses the config of %s: %w", path, p.Name, cases[i].Type, wire.Refused(problems))
 		}
 	}
 	return nil

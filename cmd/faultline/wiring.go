@@ -128,22 +128,39 @@ func (g *global) hostOptions(in *installed) (host.Options, error) {
 	}, nil
 }
 
+// dataHome is where plugins are installed, for this user. It is never a folder of the one
+// that faultline works in: that may be a scenario's, whose lock file would then vouch for
+// binaries that it has brought along.
 func (g *global) dataHome() string {
-	if d := g.process.getenv("XDG_DATA_HOME"); d != "" {
+	if d := g.home("XDG_DATA_HOME", ".local", "share"); d != "" {
 		return d
 	}
-	return filepath.Join(g.process.getenv("HOME"), ".local", "share")
+	if d := journal.DefaultDir(func(string) string { return "" }); d != "" {
+		return d // the system's, of root
+	}
+	return "/" // nowhere
 }
 
 func (g *global) cacheDir() string {
-	d := g.process.getenv("XDG_CACHE_HOME")
-	if d == "" && g.process.getenv("HOME") != "" {
-		d = filepath.Join(g.process.getenv("HOME"), ".cache")
+	if d := g.home("XDG_CACHE_HOME", ".cache"); d != "" {
+		return filepath.Join(d, "faultline")
 	}
-	if d == "" {
-		return filepath.Join(g.state(), "cache")
+	if s := g.state(); filepath.IsAbs(s) {
+		return filepath.Join(s, "cache")
 	}
-	return filepath.Join(d, "faultline")
+	return "" // none
+}
+
+// home is the folder that a variable names, or one in the user's home. A relative one is
+// invalid by the XDG specification, and ignored.
+func (g *global) home(variable string, below ...string) string {
+	if d := g.process.getenv(variable); filepath.IsAbs(d) {
+		return d
+	}
+	if h := g.process.getenv("HOME"); filepath.IsAbs(h) {
+		return filepath.Join(append([]string{h}, below...)...)
+	}
+	return ""
 }
 
 // variables are the flags that give values to a scenario's variables.
@@ -354,7 +371,8 @@ func planError(err error) error {
 
 // gitCommit is the commit of the scenario's folder, with "-dirty" when the folder
 // has changes; empty without git or a repository. It is a note in the report: any
-// failure means that there is none.
+// failure means that there is none. The folder may be anybody's work, and is only looked
+// at: no monitor or hook that its repository's configuration names is run.
 func gitCommit(ctx context.Context, path string) string {
 	dir := path
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
@@ -363,14 +381,14 @@ func gitCommit(ctx context.Context, path string) string {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	git := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
+		out, err := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-c", "core.fsmonitor=false", "-C", dir}, args...)...).Output()
 		return strings.TrimSpace(string(out)), err
 	}
 	commit, err := git("rev-parse", "HEAD")
 	if err != nil {
 		return ""
 	}
-	if changes, err := git("status", "--porcelain", "--", "."); err == nil && changes != "" {
+	if changes, err := git("status", "--porcelain", "--ignore-submodules=dirty", "--", "."); err == nil && changes != "" {
 		commit += "-dirty"
 	}
 	return commit

@@ -2,10 +2,12 @@ package conformance
 
 import (
 	"bufio"
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,7 +85,10 @@ var (
 	result = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+) \(([0-9.]+)s\)$`)
 )
 
-// Read makes promises of what Play prints, in the order in which they came out.
+// place is where in the kit something was said, which is of no use to a plugin's author.
+var place = regexp.MustCompile(`^[a-z_]+\.go:[0-9]+: `)
+
+// Read makes promises of what Play prints, in the order of plugintest.Promises.
 func Read(out io.Reader) ([]Promise, error) {
 	said := map[string][]string{}
 	var all []Promise
@@ -98,7 +103,8 @@ func Read(out io.Reader) ([]Promise, error) {
 		}
 		m := result.FindStringSubmatch(l)
 		if m == nil {
-			if l = strings.TrimSpace(l); l != "" && strings.HasPrefix(speaker, root) {
+			l = place.ReplaceAllString(strings.TrimSpace(l), "")
+			if l != "" && l != "PASS" && l != "FAIL" && strings.HasPrefix(speaker, root) {
 				said[speaker] = append(said[speaker], output.Escape([]byte(l))) // it quotes the plugin
 			}
 			continue
@@ -120,7 +126,14 @@ func Read(out io.Reader) ([]Promise, error) {
 			}
 		}
 	}
+	slices.SortStableFunc(all, func(a, b Promise) int {
+		return cmp.Or(strings.Compare(a.Fault, b.Fault), cmp.Compare(rank(a), rank(b)))
+	})
 	return all, nil
+}
+
+func rank(p Promise) int {
+	return slices.IndexFunc(plugintest.Promises(), func(x plugintest.Promise) bool { return x.Name == p.Promise })
 }
 
 // promise takes a test's name apart: Conformance/lamp_off/crash_during_inject.

@@ -100,12 +100,12 @@ func (undescribed) Describe(context.Context) (*schema.Description, error) {
 
 func TestACrashSaysWhere(t *testing.T) {
 	here := "(" + func() string { d, _ := filepath.Abs("crash_test.go"); return d }()
-	where := "\n  at github.com/faultline-go/faultline/engine/host.panicking " + here
+	where := ",\n  at github.com/faultline-go/faultline/engine/host.panicking " + here
 	for role, want := range map[string][]string{
 		// The SDK makes an error of a panic in a call of its own.
 		"panic in inject":      {"the plugin panicked: no bulb in the lamp" + where},
 		"panic in a goroutine": {"ended by itself (exit status 2): panic: no bulb in the lamp" + where, "before that it printed:\n  level=INFO msg=\"about to die\" type=testfile_death"},
-		"fatal error":          {"ended by itself (exit status 2): fatal error: sync: unlock of unlocked mutex\n  at github.com/faultline-go/faultline/engine/host.init.func", here, "about to die"},
+		"fatal error":          {"ended by itself (exit status 2): fatal error: sync: unlock of unlocked mutex,\n  at github.com/faultline-go/faultline/engine/host.init.func", here, "about to die"},
 		"os.Exit":              {"ended by itself (exit status 5); its last words:\n  level=INFO msg=\"about to die\""},
 		"SIGKILL":              {"ended by itself (signal: killed); its last words:\n", "about to die"},
 	} {
@@ -130,8 +130,8 @@ func TestACrashSaysWhere(t *testing.T) {
 
 func TestACrashAtTheStartSaysWhere(t *testing.T) {
 	for role, want := range map[string][]string{
-		"panic at start":    {"it ended at its start (exit status 2)", "panic: no bulb in the lamp\n  at github.com/faultline-go/faultline/engine/host.panicking ("},
-		"panic in describe": {"it ended before it answered (exit status 2)", "panic: no bulb in the lamp\n  at github.com/faultline-go/faultline/engine/host.panicking (", "before that it printed:", "\n  about to be described"},
+		"panic at start":    {"it ended at its start (exit status 2)", "panic: no bulb in the lamp,\n  at github.com/faultline-go/faultline/engine/host.panicking ("},
+		"panic in describe": {"it ended before it answered (exit status 2)", "panic: no bulb in the lamp,\n  at github.com/faultline-go/faultline/engine/host.panicking (", "before that it printed:", "\n  about to be described"},
 	} {
 		t.Run(role, func(t *testing.T) {
 			_, err := playing(t, role).Start(t.Context(), "testfile", wire.Configure{})

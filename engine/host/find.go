@@ -42,7 +42,7 @@ func (e *NotFoundError) Error() string {
 	} else {
 		b.WriteString(" (no plugins there)")
 	}
-	b.WriteString("; put it into one of these folders, or name its folder with -plugin-dir")
+	b.WriteString("; faultline's own lie beside it, others are installed by `faultline init` from the source in their plugin block, or found by dev_overrides in the CLI configuration while you develop them")
 	return b.String()
 }
 

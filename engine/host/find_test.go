@@ -28,7 +28,7 @@ func TestFind(t *testing.T) {
 	if !errors.As(err, &missing) || missing.Similar != "docker" || !slices.Equal(missing.Have, []string{"docker", "http", "tcp"}) || len(missing.Looked) != 3 {
 		t.Errorf("Find(dokcer): %+v", missing)
 	}
-	for _, want := range []string{`did you mean "docker"?`, first, second, "docker, http, tcp", "-plugin-dir"} {
+	for _, want := range []string{`did you mean "docker"?`, first, second, "docker, http, tcp", "faultline init", "dev_overrides"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}

@@ -40,7 +40,7 @@ type SourceConfig struct {
 // Place is where the source is, for people.
 func (s *SourceConfig) Place() string {
 	if s.URL != nil {
-		return s.URL.Redacted()
+		return withoutUser(s.URL).String()
 	}
 	return s.Mirror
 }
@@ -72,10 +72,11 @@ func ConfigPath(getenv func(string) string) string {
 	if p := getenv("FAULTLINE_CLI_CONFIG"); p != "" {
 		return p
 	}
+	// What is relative would be in the folder of whoever wrote the scenario.
 	dir := getenv("XDG_CONFIG_HOME")
-	if dir == "" {
+	if !filepath.IsAbs(dir) {
 		home := getenv("HOME")
-		if home == "" {
+		if !filepath.IsAbs(home) {
 			return ""
 		}
 		dir = filepath.Join(home, ".config")

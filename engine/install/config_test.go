@@ -141,8 +141,8 @@ func TestConfigPath(t *testing.T) {
 	for want, env := range map[string]map[string]string{
 		"/x":                              {"FAULTLINE_CLI_CONFIG": "/x", "HOME": "/h", "XDG_CONFIG_HOME": "/c"},
 		"/c/faultline/config.hcl":         {"HOME": "/h", "XDG_CONFIG_HOME": "/c"},
-		"/h/.config/faultline/config.hcl": {"HOME": "/h"},
-		"":                                {},
+		"/h/.config/faultline/config.hcl": {"HOME": "/h", "XDG_CONFIG_HOME": "c"},
+		"":                                {"HOME": "."},
 	} {
 		if got := ConfigPath(func(name string) string { return env[name] }); got != want {
 			t.Errorf("%v: %q, want %q", env, got, want)

@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -98,9 +99,12 @@ func effect(x journal.Effect) string {
 	}
 }
 
+var newline = regexp.MustCompile(`\s*\n\s*`)
+
 // printable replaces what would move the cursor or worse: names and details come
 // from plugins, and from what they look at.
 func printable(s string) string {
+	s = newline.ReplaceAllString(s, " ") // an error may have several lines
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '

@@ -223,7 +223,7 @@ func (k *kit) callsEndWithTheirContext(t *testing.T) {
 
 func (k *kit) targetIsGone(t *testing.T) {
 	if k.Destroy == nil {
-		t.Skip("Case.Destroy is not given")
+		t.Skip("needs Destroy, which the case does not have")
 	}
 	p := k.here(t)
 	k.parts(t, []check{
@@ -278,7 +278,7 @@ func (l *life) putRight(p caller) {
 
 func (k *kit) anotherIncarnation(t *testing.T) {
 	if k.Replace == nil {
-		t.Skip("Case.Replace is not given")
+		t.Skip("needs Replace, which the case does not have")
 	}
 	p := k.here(t)
 	k.parts(t, []check{

@@ -9,17 +9,27 @@ import (
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
-// List writes what a plugin offers, a line a type.
+// List writes what a plugin offers, a line a type, and its settings.
 func List(out io.Writer, d *schema.Description) error {
 	fmt.Fprintf(out, "plugin %s %s\n  %s\n\n", d.Name, d.Version, d.Doc)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, name := range Names(d) {
 		for _, x := range Types(d, name) {
 			doc, _, _ := strings.Cut(x.Doc, ". ")
-			fmt.Fprintf(w, "%s\t%s\t%s\n", x.Kind, name, doc)
+			fmt.Fprintf(w, "%s\t%s\t%s\n", x.Kind, name, strings.TrimSuffix(doc, "."))
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(d.Settings.Attributes)+len(d.Settings.Blocks) > 0 {
+		fmt.Fprintf(out, "\nSettings, in a block plugin %q:\n", d.Name)
+		writeBody(out, d.Settings, "  ")
+		for _, r := range rules(d.Settings, "") {
+			fmt.Fprintf(out, "  %s\n", r)
+		}
+	}
+	return nil
 }
 
 // Text writes the type for a terminal.

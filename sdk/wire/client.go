@@ -51,7 +51,7 @@ func (c *Client) Configure(ctx context.Context, q Configure) error {
 		return plain(err)
 	}
 	if len(r.Problems) > 0 {
-		return invalid(problemsFrom(r.Problems))
+		return Refused(problemsFrom(r.Problems))
 	}
 	return nil
 }

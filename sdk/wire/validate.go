@@ -39,7 +39,8 @@ type Invalid struct {
 
 func (e *Invalid) Error() string { return e.Text }
 
-func invalid(all []Problem) *Invalid {
+// Refused is the error of problems: of one at least.
+func Refused(all []Problem) *Invalid {
 	texts := make([]string, len(all))
 	for i, p := range all {
 		if texts[i] = p.Text; p.Path != "" {

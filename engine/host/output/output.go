@@ -1,7 +1,8 @@
 // Package output reads what a plugin prints, within bounds: lines are cut and their
 // control characters escaped, a flood is thinned out, and the last lines are kept. Of a
 // Go program that crashes it keeps what says why. A plugin that prints without end costs
-// neither memory nor disk, and little time.
+// neither memory nor disk, and little time. What may be shown of any text that is a
+// plugin's is decided here, too.
 package output
 
 import (
@@ -81,7 +82,8 @@ type Words struct {
 	Crash *Crash
 }
 
-// String is for the end of an error message; empty when nothing was said.
+// String is for the end of an error message, which journals and reports show in one line;
+// empty when nothing was said.
 func (w Words) String() string {
 	const most = 5
 	var b strings.Builder
@@ -89,10 +91,10 @@ func (w Words) String() string {
 	if w.Crash != nil {
 		b.WriteString(": " + w.Crash.What)
 		for _, f := range w.Crash.Frames {
-			b.WriteString("\n  at " + f)
+			b.WriteString(",\n  at " + f)
 		}
 		if len(lines) > 0 {
-			b.WriteString("\nbefore that it printed")
+			b.WriteString(";\nbefore that it printed")
 		}
 	} else if len(lines) > 0 {
 		b.WriteString("; its last words")

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -77,7 +78,10 @@ func (h *Host) traces(plugin string) func(wire.Call) {
 			a = append(a, slog.Duration("took", c.Took.Round(time.Microsecond)), slog.Int("answers", c.Answers), slog.Int("received", c.Received))
 		}
 		a = append(a, slog.Int("sent", c.Sent))
-		if c.Err != nil {
+		switch {
+		case errors.Is(c.Err, context.Canceled): // as it ends probes and sessions; no failure of the plugin
+			a = append(a, slog.String("ended", "by faultline"))
+		case c.Err != nil:
 			a = append(a, slog.String("error", c.Err.Error()))
 		}
 		h.opts.Log.LogAttrs(context.Background(), LevelTrace, msg, a...)

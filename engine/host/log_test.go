@@ -2,6 +2,8 @@ package host
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -85,5 +87,30 @@ func TestEveryCallIsTraced(t *testing.T) {
 	}
 	if strings.Contains(log.String(), secret) {
 		t.Errorf("the log has a setting's value:\n%s", &log)
+	}
+}
+
+// Sessions and probes last until faultline wants them no longer.
+func TestWhatFaultlineEndsIsNoError(t *testing.T) {
+	var log notes
+	h := playing(t, "plugin", func(o *Options) {
+		o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: LevelTrace}))
+	})
+	p, err := h.Start(t.Context(), "testfile", wire.Configure{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := p.Session(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := s.Next(); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if got := log.String(); !strings.Contains(got, `ended="by faultline"`) || strings.Contains(got, "error=") {
+		t.Errorf("the log is:\n%s", got)
 	}
 }
