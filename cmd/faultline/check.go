@@ -151,7 +151,7 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 	if err != nil {
 		return facts, err
 	}
-	crew, err := startCrew(ctx, h, s, policy, "", "")
+	crew, err := g.startCrew(ctx, h, s, policy, "", "")
 	if forbidden := (plan.Problems)(nil); errors.As(err, &forbidden) {
 		facts.PlanErr, facts.Why = err, "there is no plan"
 		return facts, nil
