@@ -57,6 +57,7 @@ type Facts struct {
 // Plugin is a plugin that the scenario needs.
 type Plugin struct {
 	Name, Version, SHA256 string
+	Note                  string // why nothing vouches for it; empty: something does
 	Err                   error
 }
 
@@ -101,6 +102,10 @@ func (f Facts) plugins() Item {
 		text := p.Name + " " + p.Version
 		if p.SHA256 != "" { // else it was not started, or ran already
 			text += fmt.Sprintf(" (sha256 %.12s…)", p.SHA256)
+		}
+		if p.Note != "" {
+			i.State, i.Next = Failed, "install it with `faultline init`"
+			text += ", " + p.Note
 		}
 		said = append(said, text)
 	}

@@ -49,8 +49,9 @@ func TestChecklist(t *testing.T) {
 		state  State
 		says   string
 	}{
-		"a plugin that is missing": {func(f *Facts) { f.Plugins[0].Err = errors.New("not found") }, "plugins", Failed, "http: not found"},
-		"no plan":                  {func(f *Facts) { f.Plan, f.PlanErr = nil, errors.New("no target matches") }, "targets", Failed, "no target matches"},
+		"a plugin that is missing":   {func(f *Facts) { f.Plugins[0].Err = errors.New("not found") }, "plugins", Failed, "http: not found"},
+		"a plugin that is unchecked": {func(f *Facts) { f.Plugins[0].Note = "plugin http was not checked: so" }, "plugins", Failed, "http 1.2.0 (sha256 0123456789ab…), plugin http was not checked: so"},
+		"no plan":                    {func(f *Facts) { f.Plan, f.PlanErr = nil, errors.New("no target matches") }, "targets", Failed, "no target matches"},
 		"no plan, and what to do": {func(f *Facts) {
 			f.Plan, f.PlanErr = nil, errors.New("day.hcl:3: a is denied\n  By p.\nday.hcl:4: b is denied\n  By p.")
 		}, "targets", Failed, "day.hcl:3: a is denied. By p. day.hcl:4: b is denied. By p."},
