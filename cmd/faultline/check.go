@@ -151,7 +151,7 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 	if err != nil {
 		return facts, err
 	}
-	crew, err := startCrew(ctx, h, s, policy, "", "")
+	crew, err := g.startCrew(ctx, h, s, policy, "", "")
 	if forbidden := (plan.Problems)(nil); errors.As(err, &forbidden) {
 		facts.PlanErr, facts.Why = err, "there is no plan"
 		return facts, nil
@@ -163,7 +163,7 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 	defer crew.stop()
 	for i, p := range facts.Plugins {
 		if started := crew.plugins[p.Name]; started != nil {
-			facts.Plugins[i].SHA256 = started.SHA256
+			facts.Plugins[i].SHA256, facts.Plugins[i].Note = started.SHA256, started.Trust.Note(p.Name)
 		}
 	}
 	facts.Plan, facts.PlanErr = g.build(ctx, s, crew, f.newSeed(c), policy)

@@ -58,10 +58,17 @@ func (e *unstarted) Unwrap() error { return e.error }
 
 // startCrew starts the plugins of a scenario, all at once, if the policy allows the scenario.
 // For a run, id and dir name it; its folder need not exist before the first fault.
-func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, policy *plan.Policy, id, dir string) (*crew, error) {
+func (g *global) startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, policy *plan.Policy, id, dir string) (*crew, error) {
 	describe := func(name string) (*schema.Description, error) { return h.Describe(ctx, name) }
 	if err := policy.Allow(s, describe); err != nil {
 		return nil, planError(err)
+	}
+	for _, p := range s.Plugins {
+		for _, name := range p.Environment {
+			if _, ok := g.process.lookupenv(name); !ok {
+				g.warnings.once(fmt.Sprintf("plugin %s is to inherit the variable %s, as its block says, and it is not set", p.Name, name))
+			}
+		}
 	}
 	c := &crew{host: h, scenario: s, plugins: map[string]*host.Plugin{}, configs: map[string]wire.Configure{}}
 	var group errgroup.Group

@@ -35,10 +35,13 @@ same and releases the halt again: practise it while it does not matter.`,
 			if release && drill {
 				return errors.New("-release and -drill exclude each other")
 			}
-			if drill && reason == "" {
+			switch {
+			case reason != "":
+			case drill:
 				reason = "drill"
-			}
-			if reason == "" {
+			case release: // whoever meets a halt is told that this ends it
+				reason = "no reason was given"
+			default:
 				return errors.New("say why with -reason: it is put on record")
 			}
 			if release {

@@ -77,7 +77,7 @@ func (g *global) checkInstalled(in *installed) func(scenario.Need) error {
 			return err
 		}
 		if p := in.lock.Plugin(n.Name); !there(in.lock.Installed(n.Name, in.store, here)) {
-			return fmt.Errorf("plugin %s %s is locked, and not installed on this machine: run `faultline init`", p.Name, p.Version)
+			return fmt.Errorf("plugin %s %s is locked, and not installed on this machine: run `%s`", p.Name, p.Version, in.lock.Command())
 		}
 		return nil
 	}

@@ -91,7 +91,7 @@ targets or the binaries of its plugins have changed since.`,
 			if err != nil {
 				return err
 			}
-			crew, err := startCrew(c.Context(), h.Host, s, policy, "", "")
+			crew, err := g.startCrew(c.Context(), h.Host, s, policy, "", "")
 			if err != nil {
 				return g.shown(err)
 			}

@@ -159,7 +159,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		return record{}, err
 	}
 	id := journal.NewRunID(time.Now(), s.Name)
-	crew, err := startCrew(ctx, h.Host, s, policy, id, store.RunDir(id))
+	crew, err := g.startCrew(ctx, h.Host, s, policy, id, store.RunDir(id))
 	if forbidden := (plan.Problems)(nil); saved != nil && errors.As(err, &forbidden) {
 		return record{}, cannotBeMade(err)
 	}

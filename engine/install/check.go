@@ -2,7 +2,9 @@ package install
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/faultline-go/faultline/engine/install/sshsig"
 )
@@ -14,11 +16,23 @@ func (l *Lock) Check(w Want, p Platform) error {
 	locked := l.Plugin(w.Source.Name)
 	switch {
 	case locked == nil:
-		return fmt.Errorf("plugin %s (%s) is not installed for this scenario: run `faultline init`", w.Source.Name, w.Source)
+		return fmt.Errorf("plugin %s (%s) is not installed for this scenario: run `%s`", w.Source.Name, w.Source, l.Command())
 	case locked.Sums[p] == "":
-		return fmt.Errorf("plugin %s %s is not locked for %s: run `faultline init`", locked.Name, locked.Version, p)
+		return fmt.Errorf("plugin %s %s is not locked for %s: run `%s`", locked.Name, locked.Version, p, l.Command())
 	}
 	return locked.satisfies(w)
+}
+
+// Command is what installs the plugins of the scenario beside the lock file, as it is typed.
+func (l *Lock) Command() string {
+	switch dir := filepath.Dir(l.Path); {
+	case dir == ".":
+		return "faultline init"
+	case strings.Contains(dir, " "):
+		return "faultline init '" + dir + "'"
+	default:
+		return "faultline init " + dir
+	}
 }
 
 // Installed returns the path of a plugin's binary in the store; empty when it is not

@@ -184,3 +184,16 @@ func FuzzParseLock(f *testing.F) {
 		}
 	})
 }
+
+func TestLockCommand(t *testing.T) {
+	for path, want := range map[string]string{
+		LockPath("."):         "faultline init",
+		LockPath("day"):       "faultline init day",
+		LockPath("game days"): "faultline init 'game days'",
+		"":                    "faultline init",
+	} {
+		if got := (&Lock{Path: path}).Command(); got != want {
+			t.Errorf("of %s: %q, want %q", path, got, want)
+		}
+	}
+}

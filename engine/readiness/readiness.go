@@ -57,6 +57,7 @@ type Facts struct {
 // Plugin is a plugin that the scenario needs.
 type Plugin struct {
 	Name, Version, SHA256 string
+	Note                  string // why nothing vouches for it; empty: something does
 	Err                   error
 }
 
@@ -98,16 +99,30 @@ func (f Facts) plugins() Item {
 			said = append(said, fmt.Sprintf("%s: %v", p.Name, p.Err))
 			continue
 		}
-		said = append(said, fmt.Sprintf("%s %s (sha256 %.12s…)", p.Name, p.Version, p.SHA256))
+		text := p.Name + " " + p.Version
+		if p.SHA256 != "" { // else it was not started, or ran already
+			text += fmt.Sprintf(" (sha256 %.12s…)", p.SHA256)
+		}
+		if p.Note != "" {
+			i.State, i.Next = Failed, "install it with `faultline init`"
+			text += ", " + p.Note
+		}
+		said = append(said, text)
 	}
 	i.Evidence = strings.Join(said, ", ")
 	return i
 }
 
+// sentences puts an error, whose lines are sentences with what to do indented below, into one
+// line.
+func sentences(err error) string {
+	return strings.ReplaceAll(strings.ReplaceAll(fmt.Sprint(err), "\n  ", ". "), "\n", " ")
+}
+
 func (f Facts) targets() Item {
 	i := Item{ID: "targets", Title: "targets are there", State: OK}
 	if f.Plan == nil {
-		i.State, i.Evidence, i.Next = Failed, fmt.Sprint(f.PlanErr), "`faultline plan` says where"
+		i.State, i.Evidence, i.Next = Failed, sentences(f.PlanErr), "`faultline plan` says where"
 		return i
 	}
 	var said []string

@@ -49,8 +49,12 @@ func TestChecklist(t *testing.T) {
 		state  State
 		says   string
 	}{
-		"a plugin that is missing":    {func(f *Facts) { f.Plugins[0].Err = errors.New("not found") }, "plugins", Failed, "http: not found"},
-		"no plan":                     {func(f *Facts) { f.Plan, f.PlanErr = nil, errors.New("no target matches") }, "targets", Failed, "no target matches"},
+		"a plugin that is missing":   {func(f *Facts) { f.Plugins[0].Err = errors.New("not found") }, "plugins", Failed, "http: not found"},
+		"a plugin that is unchecked": {func(f *Facts) { f.Plugins[0].Note = "plugin http was not checked: so" }, "plugins", Failed, "http 1.2.0 (sha256 0123456789ab…), plugin http was not checked: so"},
+		"no plan":                    {func(f *Facts) { f.Plan, f.PlanErr = nil, errors.New("no target matches") }, "targets", Failed, "no target matches"},
+		"no plan, and what to do": {func(f *Facts) {
+			f.Plan, f.PlanErr = nil, errors.New("day.hcl:3: a is denied\n  By p.\nday.hcl:4: b is denied\n  By p.")
+		}, "targets", Failed, "day.hcl:3: a is denied. By p. day.hcl:4: b is denied. By p."},
 		"a target that is skipped":    {func(f *Facts) { f.Plan.Experiments[0].Skip = "nothing matches" }, "targets", Failed, "x: nothing matches"},
 		"a run without an end":        {func(f *Facts) { f.Pending = []string{"r1"} }, "residue", Failed, "r1"},
 		"residue":                     {func(f *Facts) { f.Findings = make([]journal.Finding, 3) }, "residue", Failed, "and 2 more"},
@@ -87,6 +91,15 @@ func TestChecklist(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A plugin that was not started, or ran already, has no checksum to show.
+func TestPluginWithoutChecksum(t *testing.T) {
+	f := well()
+	f.Plugins[0].SHA256 = ""
+	if i := Checklist(f)[0]; i.Evidence != "http 1.2.0" {
+		t.Errorf("it says %q", i.Evidence)
 	}
 }
 
