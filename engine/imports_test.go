@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"engine/coverage":    {"engine/scenario", "engine/history", "engine/judge", "sdk/schema"},
 	"engine/host":        {"engine/trust", "sdk/schema", "sdk/wire"},
 	"engine/recover":     {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
-	"engine/selftest":    {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema", "sdk/wire"},
+	"engine/selftest":    {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema"},
 	"engine/live":        {"engine/journal", "engine/judge", "engine/plan", "engine/run", "sdk/schema"},
 	"engine/conformance": {"engine/host/output", "sdk/plugintest", "sdk/schema"},
 	"engine/halt":        {},

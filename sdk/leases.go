@@ -456,11 +456,11 @@ func (ls *leases) session(ctx context.Context, recv func() (wire.Renewal, error)
 func (ls *leases) free(next bool) error {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if len(ls.held) > 0 {
-		return errors.New("the plugin holds faults of another run")
-	}
 	if ls.shared && ls.sessions > 0 {
 		return errors.New("another engine is at work with this process of the plugin")
+	}
+	if len(ls.held) > 0 {
+		return errors.New("the plugin holds faults of another run")
 	}
 	if next {
 		clear(ls.over)

@@ -36,6 +36,7 @@ func Serve(p Plugin) {
 		os.Exit(1)
 	}
 	setLogger(os.NewFile(2, "stderr"))
+	s.leases.shared = os.Getenv(wire.SharedVariable) != ""
 	go s.endWithEngine()
 	if err := serveEngine(s, handshake, os.Getenv); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -147,7 +147,15 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 		}
 		facts.Plugins = append(facts.Plugins, x)
 	}
-	crew, err := startCrew(ctx, h, s, "", "")
+	policy, err := g.policy(f.policyDir, s)
+	if err != nil {
+		return facts, err
+	}
+	crew, err := startCrew(ctx, h, s, policy, "", "")
+	if forbidden := (plan.Problems)(nil); errors.As(err, &forbidden) {
+		facts.PlanErr, facts.Why = err, "there is no plan"
+		return facts, nil
+	}
 	if err != nil {
 		facts.PlanErr, facts.Why = err, "a plugin does not start"
 		return facts, nil
@@ -157,10 +165,6 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 		if started := crew.plugins[p.Name]; started != nil {
 			facts.Plugins[i].SHA256 = started.SHA256
 		}
-	}
-	policy, err := f.policy(s)
-	if err != nil {
-		return facts, err
 	}
 	facts.Plan, facts.PlanErr = g.build(ctx, s, crew, f.newSeed(c), policy)
 	switch {

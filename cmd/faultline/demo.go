@@ -107,8 +107,7 @@ func (g *global) demo(c *cobra.Command, retry bool) (_ *judge.Result, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, shop.Stop()) }()
-	f := &runFlags{autoApprove: true}
-	f.policyDir = filepath.Join(dir, "no-policy") // the demo breaks only what it started
+	f := &runFlags{autoApprove: true} // and no policy: the demo breaks only what it started
 	for name, value := range shop.Variables() {
 		f.vars = append(f.vars, name+"="+value)
 	}

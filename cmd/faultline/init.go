@@ -173,13 +173,11 @@ func (g *global) self(ctx context.Context, name, path, sum string) (install.Self
 		CacheDir: g.cacheDir(), Inherit: inherited,
 		Trust: trust.Rules{Locked: map[string][]string{name: {sum}}, LockFile: "the release"}.Decide,
 	})
-	d, _, err := h.DescribeFile(ctx, name, path)
+	d, err := h.DescribeFile(ctx, name, path)
 	if err != nil {
 		return install.Self{}, err
 	}
-	// Which of the protocols it answered in is not known of one that the cache describes;
-	// a release may say so.
-	return install.Self{Name: d.Name, Version: d.Version, Protocol: wire.Protocol}, nil
+	return install.Self{Name: d.Description.Name, Version: d.Description.Version, Protocol: d.Protocol}, nil
 }
 
 // showInstalled says what was done about each plugin. What did not change is one line.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,8 +23,11 @@ type planFlags struct {
 func (f *planFlags) add(c *cobra.Command) {
 	scenarioFlags(c, &f.variables)
 	c.Flags().Int64Var(&f.seed, "seed", 0, "pick targets with this seed where the scenario sets none (default: random, recorded)")
-	c.Flags().StringVar(&f.policyDir, "policy-dir", "/etc/faultline/policy.d", "folder of the environment's policy, which can only tighten a scenario")
+	c.Flags().StringVar(&f.policyDir, "policy-dir", usualPolicyDir, "folder of the environment's policy, which can only tighten a scenario")
 }
+
+// usualPolicyDir need not be there. A folder that somebody names must be.
+const usualPolicyDir = "/etc/faultline/policy.d"
 
 // newSeed is the seed to use where the scenario sets none.
 func (f *planFlags) newSeed(c *cobra.Command) int64 {
@@ -32,13 +37,28 @@ func (f *planFlags) newSeed(c *cobra.Command) int64 {
 	return int64(rand.Uint32()) // short enough to be typed again
 }
 
-// policy reads the environment's policy; nil when there is none.
-func (f *planFlags) policy(s *scenario.Scenario) (*plan.Policy, error) {
-	p, err := scenario.LoadPolicy(f.policyDir, s.Environment)
+// policy reads the environment's policy in dir; nil when there is none. Where there are
+// policies, and none of them holds, somebody may have misspelt the environment.
+func (g *global) policy(dir string, s *scenario.Scenario) (*plan.Policy, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	if err := folder(dir); err != nil && dir != usualPolicyDir {
+		return nil, fmt.Errorf("-policy-dir %s: %w", dir, err)
+	}
+	p, others, err := scenario.LoadPolicy(dir, s.Environment)
 	if err != nil {
 		return nil, err
 	}
 	if p == nil {
+		slices.Sort(others)
+		switch has := strings.Join(others, ", "); {
+		case len(others) == 0:
+		case s.Environment == "":
+			g.warnings.once(fmt.Sprintf("no policy holds: the scenario names no environment, and %s has policies for %s; write environment = \"…\" into its scenario block", dir, has))
+		default:
+			g.warnings.once(fmt.Sprintf("no policy holds: %s has none for environment %s, but for %s", dir, s.Environment, has))
+		}
 		return nil, nil
 	}
 	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, DenyCapabilities: p.DenyCapabilities, Environment: s.Environment}, nil
@@ -52,8 +72,8 @@ func newPlan(g *global) *cobra.Command {
 		Short: "Show what a scenario would do, to whom and for how long",
 		Long: `plan loads the scenario in PATH, discovers its targets, picks among them and lays
 everything on a time line. It breaks nothing. With -out the plan is saved, to be
-reviewed and then run with ` + "`faultline run FILE`" + `, which refuses it when its files or
-targets have changed since.`,
+reviewed and then run with ` + "`faultline run FILE`" + `, which refuses it when its files, its
+targets or the binaries of its plugins have changed since.`,
 		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := formats(format, "text", "json"); err != nil {
@@ -67,11 +87,11 @@ targets have changed since.`,
 			if err != nil {
 				return err
 			}
-			policy, err := f.policy(s)
+			policy, err := g.policy(f.policyDir, s)
 			if err != nil {
 				return err
 			}
-			crew, err := startCrew(c.Context(), h.Host, s, "", "")
+			crew, err := startCrew(c.Context(), h.Host, s, policy, "", "")
 			if err != nil {
 				return g.shown(err)
 			}

@@ -87,7 +87,8 @@ func binaries(args []string) (out []publish.Binary, err error) {
 	return out, nil
 }
 
-// askItself runs the binary that runs here: is it the plugin, and which version? Nothing
+// askItself runs the binary that runs here: is it the plugin, and which version? And which
+// protocols does it speak? Nothing
 // has to vouch for it: whoever packs it has named it, and is about to vouch for it.
 func askItself(ctx context.Context, r *publish.Release) error {
 	for i := range r.Binaries {
@@ -95,7 +96,8 @@ func askItself(ctx context.Context, r *publish.Release) error {
 		if b.Platform != install.ThisPlatform() {
 			continue
 		}
-		d, sum, err := host.New(host.Options{}).DescribeFile(ctx, r.Source.Name, b.Path)
+		h := host.New(host.Options{})
+		d, err := h.DescribeFile(ctx, r.Source.Name, b.Path)
 		var other *host.NameError
 		if errors.As(err, &other) {
 			return fmt.Errorf("%s says that it is the plugin %q, and -source is about %q", b.Path, other.Says, other.Want)
@@ -103,11 +105,12 @@ func askItself(ctx context.Context, r *publish.Release) error {
 		if err != nil {
 			return err
 		}
-		if r.Version != "" && r.Version != d.Version {
-			return fmt.Errorf("%s says that it has version %s, and -version is %s", b.Path, d.Version, r.Version)
+		if says := d.Description.Version; r.Version != "" && r.Version != says {
+			return fmt.Errorf("%s says that it has version %s, and -version is %s", b.Path, says, r.Version)
 		}
-		r.Version, b.SHA256 = d.Version, sum
-		return nil
+		r.Version, b.SHA256 = d.Description.Version, d.SHA256
+		r.Protocols, err = h.Protocols(ctx, r.Source.Name, b.Path)
+		return err
 	}
 	if r.Version == "" {
 		return fmt.Errorf("no binary is for this platform (%s), so that none can say which version it is: name it with -version", install.ThisPlatform())

@@ -146,7 +146,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		}
 		return record{}, err
 	}
-	policy, err := f.policy(s)
+	policy, err := g.policy(f.policyDir, s)
 	if err != nil {
 		return record{}, err
 	}
@@ -161,7 +161,10 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		return record{}, err
 	}
 	id := journal.NewRunID(time.Now(), s.Name)
-	crew, err := startCrew(ctx, h.Host, s, id, store.RunDir(id))
+	crew, err := startCrew(ctx, h.Host, s, policy, id, store.RunDir(id))
+	if forbidden := (plan.Problems)(nil); saved != nil && errors.As(err, &forbidden) {
+		return record{}, cannotBeMade(err)
+	}
 	if err != nil {
 		return record{}, g.shown(err)
 	}
@@ -169,7 +172,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 	p, err := g.build(ctx, s, crew, seed, policy)
 	if err != nil {
 		if saved != nil {
-			return record{}, refused(fmt.Errorf("the plan can no longer be made, nothing was touched: %w", err))
+			return record{}, cannotBeMade(err)
 		}
 		return record{}, g.shown(err)
 	}
@@ -188,6 +191,11 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		return record{}, err
 	}
 	return g.execute(ctx, store, crew, p, id, s.Sensitive, f)
+}
+
+// cannotBeMade refuses a saved plan.
+func cannotBeMade(err error) error {
+	return refused(fmt.Errorf("the plan can no longer be made, nothing was touched: %w", err))
 }
 
 // savedPlan reads path as a saved plan; nil when it is none: a folder or HCL.

@@ -26,7 +26,8 @@ func newScan(g *global) *cobra.Command {
 		Short: "Look for anything of ours that is still broken",
 		Long: `scan asks every plugin whether something of ours is still there: what the journals
 say is open, and what carries our mark. It changes nothing. Runs that are going on are
-left out: what they have broken, they hold. It exits with 5 when something is found.`,
+left out: what they have broken, they hold. It exits with 5 when something is found, or
+when a journal has something open and its plugin could not be asked.`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := formats(format, "text", "json"); err != nil {
@@ -50,7 +51,10 @@ left out: what they have broken, they hold. It exits with 5 when something is fo
 					if f.Fault != "" { // of a journal; nobody knows whose the others are
 						what = f.Fault + " on " + f.Target
 					}
-					fmt.Fprintf(c.OutOrStdout(), "%s: %s: %s\n", f.Plugin, what, f.Detail)
+					if f.Detail != "" {
+						what += ": " + f.Detail
+					}
+					fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", f.Plugin, what)
 				}
 				if len(findings) == 0 {
 					fmt.Fprintln(c.OutOrStdout(), "Nothing of ours is left.")
@@ -79,11 +83,13 @@ func (g *global) scan(ctx context.Context, h *host.Host) ([]journal.Finding, err
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		if !slices.ContainsFunc(all, func(l host.Listed) bool { return l.Name == name }) {
 			fmt.Fprintf(g.process.stderr, "Warning: plugin %s was not asked, and a journal has open faults of it: it is not installed for this folder; scan where its scenario is, or let `faultline recover` look\n", name)
+			findings = append(findings, unasked(name, known[name])...)
 		}
 	}
 	for _, l := range all {
 		if l.Err != nil {
 			fmt.Fprintf(g.process.stderr, "Warning: plugin %s was not asked: %s\n", l.Name, firstLine(l.Err.Error()))
+			findings = append(findings, unasked(l.Name, known[l.Name])...)
 			continue
 		}
 		if len(l.Description.Faults) == 0 {
@@ -109,6 +115,17 @@ func (g *global) scan(ctx context.Context, h *host.Host) ([]journal.Finding, err
 		}
 	}
 	return findings, nil
+}
+
+// unasked is what journals have open of a plugin that cannot look: it may be there still.
+func unasked(plugin string, known []wire.Known) []journal.Finding {
+	var out []journal.Finding
+	for _, k := range known {
+		for _, t := range k.Targets {
+			out = append(out, journal.Finding{Plugin: plugin, Fault: k.Fault, Target: t.Target, Kind: "in_journal", Detail: "a journal has it open, and nobody could look"})
+		}
+	}
+	return out
 }
 
 // openFaults lists what the journals of runs that nobody holds say is open, by

@@ -128,22 +128,39 @@ func (g *global) hostOptions(in *installed) (host.Options, error) {
 	}, nil
 }
 
+// dataHome is where plugins are installed, for this user. It is never a folder of the one
+// that faultline works in: that may be a scenario's, whose lock file would then vouch for
+// binaries that it has brought along.
 func (g *global) dataHome() string {
-	if d := g.process.getenv("XDG_DATA_HOME"); d != "" {
+	if d := g.home("XDG_DATA_HOME", ".local", "share"); d != "" {
 		return d
 	}
-	return filepath.Join(g.process.getenv("HOME"), ".local", "share")
+	if d := journal.DefaultDir(func(string) string { return "" }); d != "" {
+		return d // the system's, of root
+	}
+	return "/" // nowhere
 }
 
 func (g *global) cacheDir() string {
-	d := g.process.getenv("XDG_CACHE_HOME")
-	if d == "" && g.process.getenv("HOME") != "" {
-		d = filepath.Join(g.process.getenv("HOME"), ".cache")
+	if d := g.home("XDG_CACHE_HOME", ".cache"); d != "" {
+		return filepath.Join(d, "faultline")
 	}
-	if d == "" {
-		return filepath.Join(g.state(), "cache")
+	if s := g.state(); filepath.IsAbs(s) {
+		return filepath.Join(s, "cache")
 	}
-	return filepath.Join(d, "faultline")
+	return "" // none
+}
+
+// home is the folder that a variable names, or one in the user's home. A relative one is
+// invalid by the XDG specification, and ignored.
+func (g *global) home(variable string, below ...string) string {
+	if d := g.process.getenv(variable); filepath.IsAbs(d) {
+		return d
+	}
+	if h := g.process.getenv("HOME"); filepath.IsAbs(h) {
+		return filepath.Join(append([]string{h}, below...)...)
+	}
+	return ""
 }
 
 // variables are the flags that give values to a scenario's variables.
@@ -226,9 +243,13 @@ type unstarted struct {
 
 func (e *unstarted) Unwrap() error { return e.error }
 
-// startCrew starts the plugins of a scenario, all at once. For a run, id and dir name it; its
-// folder need not exist before the first fault.
-func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, id, dir string) (*crew, error) {
+// startCrew starts the plugins of a scenario, all at once, if the policy allows the scenario.
+// For a run, id and dir name it; its folder need not exist before the first fault.
+func startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, policy *plan.Policy, id, dir string) (*crew, error) {
+	describe := func(name string) (*schema.Description, error) { return h.Describe(ctx, name) }
+	if err := policy.Allow(s, describe); err != nil {
+		return nil, planError(err)
+	}
 	c := &crew{host: h, scenario: s, plugins: map[string]*host.Plugin{}, configs: map[string]wire.Configure{}}
 	var group errgroup.Group
 	for _, want := range s.Plugins {
@@ -301,6 +322,15 @@ func (c *crew) Planner(name string) (plan.Planner, error) {
 	return p, nil
 }
 
+// checksums are those of the binaries that run, by plugin.
+func (c *crew) checksums() map[string]string {
+	out := map[string]string{}
+	for name, p := range c.plugins {
+		out[name] = p.SHA256
+	}
+	return out
+}
+
 // runner adapts a started plugin to what a run needs.
 type runner struct{ *host.Plugin }
 
@@ -320,21 +350,29 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn})
+	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Checksums: c.checksums(), Policy: policy, LastTurn: g.lastTurn})
+	if err != nil {
+		return nil, planError(err)
+	}
+	return p, nil
+}
+
+// planError is why there is no plan: a refusal where the policy forbids it.
+func planError(err error) error {
 	var problems plan.Problems
 	switch {
-	case err == nil:
 	case !errors.As(err, &problems): // each problem says what it is about
-		err = fmt.Errorf("plan: %w", err)
+		return fmt.Errorf("plan: %w", err)
 	case problems.Refused():
-		err = refused(err)
+		return refused(err)
 	}
-	return p, err
+	return err
 }
 
 // gitCommit is the commit of the scenario's folder, with "-dirty" when the folder
 // has changes; empty without git or a repository. It is a note in the report: any
-// failure means that there is none.
+// failure means that there is none. The folder may be anybody's work, and is only looked
+// at: no monitor or hook that its repository's configuration names is run.
 func gitCommit(ctx context.Context, path string) string {
 	dir := path
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
@@ -343,14 +381,14 @@ func gitCommit(ctx context.Context, path string) string {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	git := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
+		out, err := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-c", "core.fsmonitor=false", "-C", dir}, args...)...).Output()
 		return strings.TrimSpace(string(out)), err
 	}
 	commit, err := git("rev-parse", "HEAD")
 	if err != nil {
 		return ""
 	}
-	if changes, err := git("status", "--porcelain", "--", "."); err == nil && changes != "" {
+	if changes, err := git("status", "--porcelain", "--ignore-submodules=dirty", "--", "."); err == nil && changes != "" {
 		commit += "-dirty"
 	}
 	return commit

@@ -16,9 +16,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
-
-	"github.com/faultline-go/faultline/engine/host"
-	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 const (
@@ -30,11 +27,7 @@ const (
 // in another process, over a unix socket as well.
 func (b *benches) call() ([]row, error) {
 	ctx := context.Background()
-	dir, names, err := b.plugins()
-	if err != nil {
-		return nil, err
-	}
-	p, err := host.New(host.Options{PluginDirs: []string{dir}}).Start(ctx, names[0], wire.Configure{})
+	p, err := b.plugin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +38,7 @@ func (b *benches) call() ([]row, error) {
 	}
 	defer stop()
 	plugin := func() error {
-		_, err := p.Discover(ctx, names[0], []byte("{}"))
+		_, err := p.Discover(ctx, p.Name, []byte("{}"))
 		return err
 	}
 	var ours, theirs []time.Duration

@@ -7,9 +7,6 @@ import (
 	"os/exec"
 
 	"github.com/prometheus/procfs"
-
-	"github.com/faultline-go/faultline/engine/host"
-	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 // memory measures what a plugin has in memory once it has answered some calls, beside a
@@ -17,17 +14,13 @@ import (
 // plugins of one binary share; the rest is what it has for itself.
 func (b *benches) memory() ([]row, error) {
 	ctx := context.Background()
-	dir, names, err := b.plugins()
-	if err != nil {
-		return nil, err
-	}
-	p, err := host.New(host.Options{PluginDirs: []string{dir}}).Start(ctx, names[0], wire.Configure{})
+	p, err := b.plugin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close(ctx)
 	for range callRound {
-		if _, err := p.Discover(ctx, names[0], []byte("{}")); err != nil {
+		if _, err := p.Discover(ctx, p.Name, []byte("{}")); err != nil {
 			return nil, err
 		}
 	}

@@ -45,6 +45,15 @@ func (b *benches) plugins() (dir string, names []string, err error) {
 	return dir, names, nil
 }
 
+// plugin starts one of them.
+func (b *benches) plugin(ctx context.Context) (*host.Plugin, error) {
+	dir, names, err := b.plugins()
+	if err != nil {
+		return nil, err
+	}
+	return host.New(host.Options{PluginDirs: []string{dir}}).Start(ctx, names[0], wire.Configure{})
+}
+
 // build builds one of the bench's own programs, as `make build` does its own.
 func (b *benches) build(program string) (string, error) {
 	path := filepath.Join(b.dir, program)

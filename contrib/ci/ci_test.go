@@ -356,6 +356,20 @@ func TestGitHubAction(t *testing.T) {
 		t.Error("no failure in the JUnit file")
 	}
 
+	// A plugin that nobody has locked is not fetched, and nothing is run.
+	if err := os.MkdirAll(filepath.Join(j.dir, "unlocked"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unlocked := gameDay + "plugin \"lamp\" {\n  source = \"plugins.example.com/acme/lamp\"\n}\n"
+	if err := os.WriteFile(filepath.Join(j.dir, "unlocked", "ci.hcl"), []byte(unlocked), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	inputs["scenario"] = "unlocked"
+	log, out, failed = j.act(inputs, env)
+	if !failed || out["verdict"] != "" || out["exit-code"] != "7" || !strings.Contains(log, "plugins.example.com/acme/lamp is not in the lock file") {
+		t.Errorf("failed %v, %v:\n%s", failed, out, log)
+	}
+
 	// Nothing is run: no outputs, and an input is never a command.
 	inputs["scenario"] = `none"; touch "$RUNNER_TEMP/hacked"; "$(touch $RUNNER_TEMP/hacked)`
 	log, out, failed = j.act(inputs, env)

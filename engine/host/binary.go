@@ -17,16 +17,18 @@ import (
 )
 
 // binary is a plugin's file, open: what is hashed, and then run, is this descriptor,
-// whatever happens to the path meanwhile.
+// whatever happens to the path meanwhile. See seal for what happens to its content.
 type binary struct {
 	name string
 	path string
 	file *os.File
 	sum  string // SHA-256 in hexadecimal, of the descriptor's content
+	size int64  // of what was hashed
 
 	basis  trust.Basis // on what ground it may start; empty: it may not
 	any    bool        // name is only that of the file: the plugin may have another
 	served bool        // others are to connect to it
+	sealed bool        // file is a copy that nobody can change
 }
 
 func openBinary(name, path string) (*binary, error) {
@@ -40,9 +42,9 @@ func openBinary(name, path string) (*binary, error) {
 func (b *binary) close() { b.file.Close() }
 
 // hash takes the checksum.
-func (b *binary) hash() error {
+func (b *binary) hash() (err error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(b.file, 0, 1<<62)); err != nil {
+	if b.size, err = io.Copy(h, io.NewSectionReader(b.file, 0, 1<<62)); err != nil {
 		return fmt.Errorf("read plugin %s: %w", b.name, err)
 	}
 	b.sum = hex.EncodeToString(h.Sum(nil))
@@ -127,7 +129,7 @@ func (h *Host) store(b *binary) (*binary, error) {
 	if c.sum != b.sum {
 		c.close()
 		os.Remove(path)
-		return nil, fmt.Errorf("plugin %s was changed while it was started (%s); try again", b.name, b.path)
+		return nil, changedMeanwhile(b)
 	}
 	c.basis = b.basis
 	return c, nil

@@ -85,27 +85,19 @@ func (h *Host) checksum(b *binary) error {
 	return nil
 }
 
-type descriptionEntry struct {
-	SHA256      string              `json:"sha256"`
-	Description *schema.Description `json:"description"`
-}
-
 func (h *Host) descriptionPath(sum string) string {
 	return filepath.Join(h.opts.CacheDir, "descriptions", sum+"-"+shape()+".json")
 }
 
-// cached returns the description of the binary with that checksum, or nil.
-func (h *Host) cached(sum string) *schema.Description {
-	var e descriptionEntry
-	if !h.readCache(h.descriptionPath(sum), &e) || e.SHA256 != sum {
-		return nil
-	}
-	return e.Description
+// cached returns what is known of the binary with that checksum. What it said in a
+// protocol that this faultline does not speak is not used, nor what says no protocol.
+func (h *Host) cached(sum string) (Described, bool) {
+	var d Described
+	ok := h.readCache(h.descriptionPath(sum), &d) && d.SHA256 == sum && d.Description != nil && h.protocols.have(d.Protocol)
+	return d, ok
 }
 
-func (h *Host) remember(sum string, d *schema.Description) {
-	h.writeCache(h.descriptionPath(sum), descriptionEntry{sum, d})
-}
+func (h *Host) remember(d Described) { h.writeCache(h.descriptionPath(d.SHA256), d) }
 
 func (h *Host) readCache(path string, v any) bool {
 	if h.opts.CacheDir == "" {

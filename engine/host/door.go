@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -17,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/faultline-go/faultline/engine/host/output"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
@@ -139,7 +138,7 @@ func clean(m protoreflect.Message) (err error) {
 func cleanValue(f protoreflect.FieldDescriptor, v protoreflect.Value) (out protoreflect.Value, err error) {
 	switch f.Kind() {
 	case protoreflect.StringKind:
-		s := Printable(v.String(), paragraphs[f.Name()])
+		s := output.Printable(v.String(), paragraphs[f.Name()])
 		if errorTexts[f.Name()] {
 			s = indented(s)
 		}
@@ -192,7 +191,7 @@ func cleanMap(f protoreflect.FieldDescriptor, m protoreflect.Map) (err error) {
 		}
 		if f.MapKey().Kind() == protoreflect.StringKind {
 			m.Clear(k)
-			k = protoreflect.ValueOfString(Printable(k.String(), false)).MapKey()
+			k = protoreflect.ValueOfString(output.Printable(k.String(), false)).MapKey()
 		}
 		all = append(all, entry{k, v})
 		return err == nil
@@ -233,7 +232,7 @@ func cleanJSON(raw []byte, candidate bool) ([]byte, error) {
 	if fields, ok := v.(map[string]any); ok && candidate {
 		for _, name := range []string{"id", "name"} {
 			if s, ok := fields[name].(string); ok {
-				fields[name] = Printable(s, false)
+				fields[name] = output.Printable(s, false)
 			}
 		}
 	}
@@ -253,7 +252,7 @@ func plainJSON(raw []byte) bool {
 func cleanTree(v any, lines bool) any {
 	switch v := v.(type) {
 	case string:
-		return Printable(v, lines)
+		return output.Printable(v, lines)
 	case []any:
 		for i := range v {
 			v[i] = cleanTree(v[i], lines)
@@ -261,47 +260,8 @@ func cleanTree(v any, lines bool) any {
 	case map[string]any:
 		for name, x := range v {
 			delete(v, name)
-			v[Printable(name, false)] = cleanTree(x, lines)
+			v[output.Printable(name, false)] = cleanTree(x, lines)
 		}
 	}
 	return v
-}
-
-// Printable makes a text safe to be shown anywhere: control characters, those that change
-// the direction of writing and those that cannot be seen become what Go writes for them
-// (\x1b, \u202e). With lines, line feeds and tabs stay.
-func Printable(s string, lines bool) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return harmful(r, lines) }) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == utf8.RuneError || !harmful(r, lines):
-			b.WriteRune(r)
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-		i += size
-	}
-	return b.String()
-}
-
-func harmful(r rune, lines bool) bool {
-	switch {
-	case r == '\n' || r == '\t':
-		return !lines
-	case r == 0x200c || r == 0x200d: // they join letters and emoji
-		return false
-	case r == utf8.RuneError: // perhaps no UTF-8
-		return true
-	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }

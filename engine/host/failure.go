@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,10 +49,11 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 	state, end := p.process.exit()
 	line := p.process.line()
 	version := protocolOf(line)
-	problem, hint := misread(line, version)
+	problem, hint := misread(line, p.sockets)
 	switch {
 	case version >= 0 && !h.protocols.have(version):
 		e.Problem, e.Hint = h.protocols.misfit(version)
+		e.Err = errOtherProtocol
 		e.Printed = output.Words{} // it has said all that there is to say
 	case line == "" && late:
 		e.Problem = fmt.Sprintf("it has said nothing for %s", h.opts.StartTimeout)
@@ -76,7 +78,7 @@ func (h *Host) failure(ctx context.Context, p *Plugin, late bool, err error) err
 		e.Problem = "nobody answers at the address that it printed"
 		e.Hint = "does it listen there before it prints it?"
 	default:
-		e.Problem = Printable(err.Error(), false) // go-plugin quotes the plugin
+		e.Problem = output.Printable(err.Error(), false) // go-plugin quotes the plugin
 	}
 	return e
 }
@@ -117,17 +119,21 @@ func protocolOf(line string) int {
 	return -1
 }
 
-// misread says what else is wrong with that line.
-func misread(line string, version int) (problem, hint string) {
+// misread says what else is wrong with that line. A plugin that others could connect to
+// would do for them what it does for us.
+func misread(line, sockets string) (problem, hint string) {
+	const there = "let it listen in the folder that PLUGIN_UNIX_SOCKET_DIR names"
 	parts := strings.Split(line, "|")
 	switch {
 	case line == "":
 		return "", ""
-	case version < 0:
+	case protocolOf(line) < 0:
 		return fmt.Sprintf("it printed %.80q instead of the plugin handshake", line),
 			"it is no faultline plugin, or prints on its standard output before it serves"
 	case parts[2] != "unix":
-		return fmt.Sprintf("it listens on %.40q, not on a unix socket", parts[2]), "let it listen in the folder that PLUGIN_UNIX_SOCKET_DIR names"
+		return fmt.Sprintf("it listens on %.40q, not on a unix socket", parts[2]), there
+	case !strings.HasPrefix(filepath.Clean(parts[3]), filepath.Clean(sockets)+"/"):
+		return fmt.Sprintf("it listens at %.120q, where others may get at it", parts[3]), there
 	case strings.TrimSpace(parts[4]) != "grpc":
 		return fmt.Sprintf("it speaks %.40q, not gRPC", parts[4]), "build it with the faultline SDK"
 	}

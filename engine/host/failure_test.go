@@ -33,6 +33,7 @@ func TestFailedStarts(t *testing.T) {
 		{"old", 0, []string{"speaks protocol 0, this faultline speaks 1; upgrade the plugin"}},
 		{"new", 0, []string{"speaks protocol 2, this faultline speaks 1; upgrade faultline"}},
 		{"tcp", 0, []string{`listens on "tcp"`}},
+		{"elsewhere", 0, []string{`listens at "@faultline-test-`, "where others may get at it", "PLUGIN_UNIX_SOCKET_DIR"}},
 		{"crash at configure", 0, []string{"configure plugin testfile", "exit status 4", "lost my marbles"}},
 		{"refuse settings", 0, []string{"configure plugin testfile: no marbles are configured"}},
 		{"hang at configure", 3 * time.Second, []string{"configure plugin testfile: it has not answered within 3s"}},

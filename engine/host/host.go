@@ -6,6 +6,19 @@
 // sends it SIGTERM when the engine dies, and its process group is killed when Close
 // has waited long enough. What runs is what was hashed: a binary is opened once, its
 // checksum is taken from that descriptor, and the same descriptor is executed.
+//
+// The files, in the order of a plugin's life:
+//
+//	find      which file a name means
+//	binary    that file, open: hashed, and copied for recovery
+//	trusted   whether it may start, which engine/trust decides
+//	describe  what it offers, from the cache or by asking; check: does that make sense
+//	start     process, handshake, first calls; failure: why one of them went wrong
+//	process   the program that runs, with the environment that it inherits
+//	door      what it says, cleaned and bounded on its way in; gone: why it says no more
+//	plugin    the one that runs, and its end
+//	attach    one that runs already, in a debugger perhaps; serve: its other side
+//	log       what it logs, and each call to it
 package host
 
 import (

@@ -48,7 +48,9 @@ func (h *Host) List(ctx context.Context) []Listed {
 				return nil
 			}
 			if l.Path, l.Err = h.Find(f.name); l.Err == nil {
-				l.Description, l.SHA256, l.Err = h.describe(ctx, l.Name, l.Path)
+				var d Described
+				d, l.Err = h.describe(ctx, l.Name, l.Path)
+				l.Description, l.SHA256 = d.Description, d.SHA256
 			} else {
 				l.Path = f.path
 			}

@@ -112,7 +112,18 @@ func play(role string) {
 		fmt.Printf("1|%d|unix|/nowhere|grpc\n", wire.Protocol+1)
 		forever()
 	case "tcp":
-		fmt.Printf("1|%d|tcp|127.0.0.1:1|grpc\n", wire.Protocol)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("1|%d|tcp|%s|grpc\n", wire.Protocol, l.Addr())
+		forever()
+	case "elsewhere": // where every user may connect
+		l, err := net.Listen("unix", fmt.Sprintf("@faultline-test-%d", os.Getpid()))
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("1|%d|unix|%s|grpc\n", wire.Protocol, l.Addr())
 		forever()
 	case "stubborn": // does not end when it is asked to
 		signal.Ignore(syscall.SIGTERM)

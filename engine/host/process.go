@@ -22,6 +22,7 @@ import (
 type process struct {
 	binary  *binary // not owned
 	printed *output.Log
+	sockets string // the folder that its socket must be in
 
 	env      []string       // set by the runner function, before Start
 	stdin    *os.File       // held open as long as the engine wants the plugin
@@ -54,8 +55,8 @@ const (
 	busyPause = 10 * time.Millisecond
 )
 
-func newProcess(b *binary, p *output.Log) *process {
-	return &process{binary: b, printed: p, done: make(chan struct{})}
+func newProcess(b *binary, p *output.Log, sockets string) *process {
+	return &process{binary: b, printed: p, sockets: sockets, done: make(chan struct{})}
 }
 
 var errKilled = errors.New("it was given up before it started")
@@ -162,7 +163,7 @@ func (p *process) wait(proc *os.Process, read *sync.WaitGroup, pipes ...*os.File
 
 // readOut gives the first line to go-plugin, and what follows to whom standard error
 // goes. It bounds the line: go-plugin stops reading at one that is too long, and the
-// plugin would then block.
+// plugin would then block. Nobody connects to where the plugin should not listen.
 func (p *process) readOut(f *os.File, first *io.PipeWriter) {
 	defer first.Close()
 	seen := false
@@ -175,6 +176,10 @@ func (p *process) readOut(f *os.File, first *io.PipeWriter) {
 		p.mu.Lock()
 		p.handshake = string(line)
 		p.mu.Unlock()
+		if problem, _ := misread(string(line), p.sockets); problem != "" {
+			first.Close()
+			return
+		}
 		_, _ = first.Write(append(line, '\n'))
 	}}
 	p.printed.Read(f, w)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -11,6 +12,9 @@ import (
 // protocols are those that an engine speaks. It offers them all to a plugin, which picks
 // the newest that it knows, too, and says so; one that knows none of them names its own.
 type protocols struct{ oldest, newest int }
+
+// errOtherProtocol is of a plugin that speaks none of them.
+var errOtherProtocol = errors.New("it speaks another protocol")
 
 // sets is what go-plugin offers.
 func (ps protocols) sets(watch func(wire.Call)) map[int]goplugin.PluginSet {

@@ -1,8 +1,10 @@
 package host
 
 import (
+	"errors"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +66,28 @@ func TestPluginsOfAnotherTime(t *testing.T) {
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n")):
 			t.Errorf("plugin of protocol %s, engine of %v: %v\nwant %s", c.plugin, c.engine, err, c.want)
 		}
+	}
+	noChildren(t)
+}
+
+// Which protocols a plugin speaks is found out one by one.
+func TestProtocolsOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	path := built(t, dir, "anything", "./testdata/skew/plugin", "-ldflags", "-X main.speaks=1,3")
+	h := New(Options{CacheDir: t.TempDir()})
+	h.protocols = protocols{0, 3}
+	if got, err := h.Protocols(t.Context(), "lamp", path); err != nil || !slices.Equal(got, []int{1, 3}) {
+		t.Errorf("it speaks %v, %v", got, err)
+	}
+	// What it is asked once is answered in the newest, and from the cache as well.
+	for range 2 {
+		if d, err := h.DescribeFile(t.Context(), "lamp", path); err != nil || d.Protocol != 3 {
+			t.Errorf("it answers in %d, %v", d.Protocol, err)
+		}
+	}
+	var other *NameError
+	if got, err := h.Protocols(t.Context(), "fan", path); !errors.As(err, &other) {
+		t.Errorf("of another plugin: %v, %v", got, err)
 	}
 	noChildren(t)
 }

@@ -21,57 +21,8 @@ import (
 
 	"github.com/faultline-go/faultline/engine/host/output"
 	"github.com/faultline-go/faultline/engine/trust"
-	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
-
-// Describe says what a plugin offers. It starts the plugin only when the cache does
-// not know the binary.
-func (h *Host) Describe(ctx context.Context, name string) (*schema.Description, error) {
-	if at, ok := h.opts.Reattach[name]; ok {
-		return h.describeAttached(ctx, name, at)
-	}
-	path, err := h.Find(name)
-	if err != nil {
-		return nil, err
-	}
-	d, _, err := h.describe(ctx, name, path)
-	return d, err
-}
-
-func (h *Host) describe(ctx context.Context, name, path string) (d *schema.Description, sum string, err error) {
-	b, err := openBinary(name, path)
-	if err != nil {
-		return nil, "", err
-	}
-	defer b.close()
-	if err := h.checksum(b); err != nil {
-		return nil, "", err
-	}
-	if err := h.allow(b); err != nil {
-		return nil, b.sum, err
-	}
-	d, err = h.descriptionOf(ctx, b)
-	return d, b.sum, err
-}
-
-// descriptionOf asks a binary that may start what it offers, unless the cache knows.
-func (h *Host) descriptionOf(ctx context.Context, b *binary) (*schema.Description, error) {
-	if d := h.cached(b.sum); d != nil {
-		return d, check(d, b.name)
-	}
-	if err := b.hash(); err != nil {
-		return nil, err
-	}
-	if err := h.allow(b); err != nil {
-		return nil, err
-	}
-	p, err := h.launch(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	return p.Description, p.Close(ctx)
-}
 
 // Start starts a plugin and configures it. For a run (RunDir is set) it runs from a
 // copy under the binary's checksum in the state folder; Path and SHA256 say which.
@@ -104,11 +55,11 @@ func (h *Host) Start(ctx context.Context, name string, q wire.Configure, options
 		return nil, err
 	}
 	if b.basis == trust.BuiltIn {
-		d, err := h.descriptionOf(ctx, b)
+		d, err := h.ask(ctx, b)
 		if err != nil {
 			return nil, err
 		}
-		for _, v := range d.Environment {
+		for _, v := range d.Description.Environment {
 			options = append(options, Inherit(v.Name))
 		}
 	}
@@ -180,6 +131,9 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 	if b.basis == "" {
 		return nil, fmt.Errorf("start plugin %s: nobody has allowed %s to start", b.name, b.path)
 	}
+	if err := b.seal(); err != nil {
+		return nil, err
+	}
 	sockets, err := socketFolder()
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %s: %w", b.name, err)
@@ -188,7 +142,7 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 		h.opts.Stderr(b.name, line)
 		h.record(b.name, line)
 	})
-	proc := newProcess(b, out)
+	proc := newProcess(b, out, sockets)
 	var synced [2]io.Writer // what go-plugin makes of os.Stdout and os.Stderr, before the SDK undoes it
 	for i := range synced {
 		synced[i] = &output.Lines{Take: out.Line}
@@ -206,6 +160,9 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			inherited := environment(h.opts.Environ(), slices.Concat(h.opts.Inherit, inherit))
 			proc.env = slices.Concat(inherited, cmd.Env, h.logVariable())
+			if b.served {
+				proc.env = append(proc.env, wire.SharedVariable+"=1")
+			}
 			return proc, nil
 		},
 		GRPCDialOptions: append(door(),
@@ -232,7 +189,7 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 		}
 		if err = check(p.Description, p.Name); err == nil {
 			p.Version, p.Protocol = p.Description.Version, client.NegotiatedVersion()
-			h.remember(b.sum, p.Description)
+			h.remember(Described{b.sum, p.Protocol, p.Description})
 			return p, nil
 		}
 		p.Kill()

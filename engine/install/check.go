@@ -36,11 +36,13 @@ func (j *job) agrees(c *SourceConfig) error {
 	if err := j.old.satisfies(j.want); err != nil {
 		return err
 	}
-	if c == nil {
+	if c == nil || c.AllowUnsigned {
 		return nil
 	}
-	trusted := slices.ContainsFunc(c.Keys, func(k sshsig.Key) bool { return k.ID() == j.old.Key })
-	if !trusted && j.old.Key != "" && !c.AllowUnsigned {
+	switch trusted := slices.ContainsFunc(c.Keys, func(k sshsig.Key) bool { return k.ID() == j.old.Key }); {
+	case j.old.Key == "":
+		return untrusted("%s %s was locked as signed by nobody, and the configuration (%s) names keys; if it is signed now, run `faultline init -upgrade`", j.old.Source, j.old.Version, c.Pos)
+	case !trusted:
 		return untrusted("%s %s is locked as signed by %s, which the configuration (%s) does not trust; if another key signs it now, run `faultline init -upgrade`", j.old.Source, j.old.Version, j.old.Key, c.Pos)
 	}
 	return nil

@@ -40,7 +40,7 @@ type SourceConfig struct {
 // Place is where the source is, for people.
 func (s *SourceConfig) Place() string {
 	if s.URL != nil {
-		return s.URL.Redacted()
+		return withoutUser(s.URL).String()
 	}
 	return s.Mirror
 }
@@ -72,10 +72,11 @@ func ConfigPath(getenv func(string) string) string {
 	if p := getenv("FAULTLINE_CLI_CONFIG"); p != "" {
 		return p
 	}
+	// What is relative would be in the folder of whoever wrote the scenario.
 	dir := getenv("XDG_CONFIG_HOME")
-	if dir == "" {
+	if !filepath.IsAbs(dir) {
 		home := getenv("HOME")
-		if home == "" {
+		if !filepath.IsAbs(home) {
 			return ""
 		}
 		dir = filepath.Join(home, ".config")
@@ -86,8 +87,8 @@ func ConfigPath(getenv func(string) string) string {
 // ReadConfig reads the configuration; a file that is not there says nothing. One that
 // everybody may write to is refused: it says whom to trust.
 func ReadConfig(path string) (*Config, error) {
-	if path == "" {
-		return &Config{}, nil
+	if path == "" || path == os.DevNull { // the usual way to have none
+		return &Config{Path: path}, nil
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {

@@ -111,6 +111,9 @@ func TestReadConfig(t *testing.T) {
 	if c, err := ReadConfig(path); err != nil || c.Path != path || len(c.Sources) > 0 {
 		t.Errorf("no file: %+v, %v", c, err)
 	}
+	if c, err := ReadConfig(os.DevNull); err != nil || len(c.Sources) > 0 {
+		t.Errorf("none: %+v, %v", c, err)
+	}
 	if err := os.WriteFile(path, []byte("dev_overrides {\n lamp = \"bin\"\n}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -138,8 +141,8 @@ func TestConfigPath(t *testing.T) {
 	for want, env := range map[string]map[string]string{
 		"/x":                              {"FAULTLINE_CLI_CONFIG": "/x", "HOME": "/h", "XDG_CONFIG_HOME": "/c"},
 		"/c/faultline/config.hcl":         {"HOME": "/h", "XDG_CONFIG_HOME": "/c"},
-		"/h/.config/faultline/config.hcl": {"HOME": "/h"},
-		"":                                {},
+		"/h/.config/faultline/config.hcl": {"HOME": "/h", "XDG_CONFIG_HOME": "c"},
+		"":                                {"HOME": "."},
 	} {
 		if got := ConfigPath(func(name string) string { return env[name] }); got != want {
 			t.Errorf("%v: %q, want %q", env, got, want)

@@ -7,9 +7,9 @@
 // scenario, which is written here and committed by people, pins a version and the
 // SHA-256 of its binary for every platform.
 //
-//	Resolve    address + constraints + lock → version
+//	choose     the locked version, or the newest that the scenario allows
 //	Source     a mirror: a folder or a web server, of the same layout
-//	checksums  SHA256SUMS, signed by a key that the configuration names for the address
+//	vouch      SHA256SUMS, signed by a key that the configuration names for the address
 //	unpack     one file of the archive, and nothing else of it
 //	Store      binaries by checksum, complete or not there
 //

@@ -153,8 +153,7 @@ func (j *job) install(ctx context.Context, c *SourceConfig, from Source, version
 	if err := j.sameKey(v); err != nil {
 		return fail(err)
 	}
-	protocol, err := j.protocol(v)
-	if err != nil {
+	if err := j.speaks(v); err != nil {
 		return fail(err)
 	}
 	p := Locked{Name: a.Name, Source: a, Version: version, Constraint: j.want.Constraint, Key: v.key.ID(), Sums: v.binaries()}
@@ -182,9 +181,7 @@ func (j *job) install(ctx context.Context, c *SourceConfig, from Source, version
 	if fresh {
 		did.Action = Installed
 	}
-	if p.Protocol = protocol; protocol == 0 {
-		p.Protocol = self.Protocol
-	}
+	p.Protocol = self.Protocol
 	for _, other := range j.Platforms {
 		if p.Sums[other] != "" {
 			continue
@@ -219,19 +216,14 @@ func (j *job) sameKey(v *vouched) error {
 	return untrusted("%s %s is signed by %s, and was locked as signed by %s; if the change is right, run `faultline init -upgrade`", v.address, v.version, now, before)
 }
 
-// protocol is the newest protocol that both sides speak; 0 when the release does not
-// say.
-func (j *job) protocol(v *vouched) (int, error) {
-	best := 0
-	for _, n := range v.Protocols {
-		if slices.Contains(j.Protocols, n) {
-			best = max(best, n)
-		}
+// speaks says why a release that names its protocols cannot be used: before anything of
+// it is fetched.
+func (j *job) speaks(v *vouched) error {
+	ours := func(n int) bool { return slices.Contains(j.Protocols, n) }
+	if len(v.Protocols) == 0 || slices.ContainsFunc(v.Protocols, ours) {
+		return nil
 	}
-	if best == 0 && len(v.Protocols) > 0 {
-		return 0, &IncompatibleError{fmt.Sprintf("%s %s speaks version %s of the plugin protocol, and this faultline speaks %s: ask for another version of the plugin, or use another faultline", v.address, v.version, numbers(v.Protocols), numbers(j.Protocols))}
-	}
-	return best, nil
+	return &IncompatibleError{fmt.Sprintf("%s %s speaks version %s of the plugin protocol, and this faultline speaks %s: ask for another version of the plugin, or use another faultline", v.address, v.version, numbers(v.Protocols), numbers(j.Protocols))}
 }
 
 func numbers(all []int) string {

@@ -199,8 +199,9 @@ func TestInstallUnsigned(t *testing.T) {
 	// What was locked unsigned is not taken for signed, nor the other way round.
 	b.trust(b.by.line)
 	b.m.publish("1.2.0", &b.by, false)
+	refused[*UntrustedError](b, "was locked as signed by nobody, and the configuration (config.hcl:1) names keys") // although it is in the store
 	b.o.Store = Store{t.TempDir()}
-	refused[*UntrustedError](b, "was locked as signed by nobody; if the change is right, run `faultline init -upgrade`")
+	refused[*UntrustedError](b, "was locked as signed by nobody")
 	b.o.Upgrade = true
 	if out := b.must(); out.Key != b.by.key.ID() {
 		t.Errorf("%+v", out)
@@ -404,7 +405,8 @@ func TestInstallProtocol(t *testing.T) {
 	b := newBench(t)
 	b.o.Protocols = []int{3, 4}
 	refused[*IncompatibleError](b, "lamp 1.2.0 speaks version 1, 2 of the plugin protocol, and this faultline speaks 3, 4")
-	b.m.edit("1.2.0.json", "[1,2]", "null")
+	// What is locked is what the binary answers in, whatever the release says.
+	b.m.edit("1.2.0.json", "[1,2]", "[3,4,5]")
 	b.o.Describe = func(ctx context.Context, name, path, sum string) (Self, error) {
 		s, err := describe(ctx, name, path, sum)
 		s.Protocol = 4
@@ -414,6 +416,11 @@ func TestInstallProtocol(t *testing.T) {
 	if got := b.lock.Plugin("lamp").Protocol; got != 4 {
 		t.Errorf("protocol %d", got)
 	}
+	// One that does not say is asked.
+	b.m.edit("1.2.0.json", "[3,4,5]", "null")
+	b.lock = &Lock{}
+	b.o.Store = Store{t.TempDir()}
+	b.must()
 	b.lock = &Lock{}
 	b.o.Store = Store{t.TempDir()}
 	b.o.Describe = func(context.Context, string, string, string) (Self, error) {

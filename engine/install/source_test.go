@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -209,10 +210,54 @@ func TestWeb(t *testing.T) {
 	if _, err := fetch("once"); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("nobody knows the certificate: %v", err)
 	}
-	w.base.User = url.UserPassword("me", "hunter2")
-	for _, place := range []string{"none", "stalls2", "forbidden"} {
-		if _, err := fetch(place); err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("a password is shown: %v", err)
+}
+
+// A token in a mirror's URL goes to the mirror alone, and is shown nowhere.
+func TestWebUser(t *testing.T) {
+	var heard []string
+	hear := func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		heard = append(heard, r.URL.Path+" "+user+":"+password)
+		if strings.HasSuffix(r.URL.Path, "/forbidden") {
+			http.Error(w, "no", http.StatusForbidden)
+		}
+	}
+	other := httptest.NewTLSServer(http.HandlerFunc(hear))
+	defer other.Close()
+	place := "/mirror/" + lamp.String() + "/"
+	s, plain := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == place+"moved" {
+			// By another name: a client that follows to the same host keeps its credentials.
+			http.Redirect(w, r, strings.Replace(other.URL, "127.0.0.1", "example.com", 1)+"/moved", http.StatusFound)
+			return
+		}
+		hear(w, r)
+	}))
+	for _, user := range []*url.Userinfo{url.User("hunter2"), url.UserPassword("me", "hunter2")} {
+		base := *plain.base
+		base.User = user
+		w := newWeb(&base, "")
+		w.client.Transport.(*http.Transport).TLSClientConfig = plain.client.Transport.(*http.Transport).TLSClientConfig
+		w.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, strings.Replace(address, "example.com", "127.0.0.1", 1))
+		}
+		heard = nil
+		for _, to := range []string{"forbidden", "moved", other.URL + "/elsewhere", "http://127.0.0.1:1/", "%zz"} {
+			r, err := w.Archive(t.Context(), lamp, Archive{URL: to})
+			if err == nil {
+				r.Close()
+			} else if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("a token is shown: %v", err)
+			}
+		}
+		w.client.CloseIdleConnections()
+		password, _ := user.Password()
+		want := []string{place + "forbidden " + user.Username() + ":" + password, "/moved :", "/elsewhere :"}
+		if !slices.Equal(heard, want) {
+			t.Errorf("heard %q, want %q", heard, want)
+		}
+		if c := (&SourceConfig{URL: &base}); strings.Contains(c.Place(), "hunter2") || !strings.HasPrefix(c.Place(), s.URL) {
+			t.Errorf("the source is called %s", c.Place())
 		}
 	}
 }

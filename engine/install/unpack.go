@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ const (
 	maxBinary   = 1 << 30
 	maxUnpacked = 2 << 30
 	maxEntries  = 1000
+	maxListing  = 4 << 20 // of a zip's list of files
 )
 
 // unpack writes the one file of an archive that is the plugin's binary, which stands at
@@ -94,10 +96,12 @@ func (e *entries) zip(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	z, err := zip.NewReader(f, info.Size())
+	listing := &listingReader{f, maxListing}
+	z, err := zip.NewReader(listing, info.Size())
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // wanted says it better
 		return fmt.Errorf("it is no zip archive: %w", err)
 	}
+	listing.left = math.MaxInt64 // what is unpacked is limited by itself
 	var binary *zip.File
 	for _, x := range z.File {
 		// All are looked at before anything is unpacked.
@@ -121,6 +125,20 @@ func (e *entries) zip(f *os.File) error {
 	}
 	defer r.Close()
 	return e.copy(r)
+}
+
+// listingReader bounds what is read of a zip before it is known how many files are in it:
+// the reader keeps something of each, and a gigabyte has room for millions.
+type listingReader struct {
+	io.ReaderAt
+	left int64
+}
+
+func (r *listingReader) ReadAt(p []byte, at int64) (int, error) {
+	if r.left -= int64(len(p)); r.left < 0 {
+		return 0, errors.New("there are far too many files in it")
+	}
+	return r.ReaderAt.ReadAt(p, at)
 }
 
 func (e *entries) tar(f *os.File) error {

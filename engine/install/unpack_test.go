@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,20 @@ func TestUnpackBombs(t *testing.T) {
 		if err := unpack(file(t, text), packing, lampBinary, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "more than 1000 files") {
 			t.Errorf("%s: %v", packing, err)
 		}
+	}
+	// A list of millions would take gigabytes before any of it is looked at.
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for i := range 100_000 {
+		if _, err := z.CreateRaw(&zip.FileHeader{Name: strconv.Itoa(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unpack(file(t, b.Bytes()), packedZip, lampBinary, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "far too many files") {
+		t.Errorf("a long list: %v", err)
 	}
 	if testing.Short() {
 		t.Skip("a gigabyte of zeros takes seconds")

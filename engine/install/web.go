@@ -19,7 +19,8 @@ import (
 // no exception for plain HTTP, not even on this machine, where a folder does as well.
 // Private certificate authorities are those of the system, or of $SSL_CERT_FILE.
 type web struct {
-	base   *url.URL // ends in a slash
+	base   *url.URL      // ends in a slash, and names no user
+	user   *url.Userinfo // for the base's host alone; nil: none
 	agent  string
 	client *http.Client
 	stall  time.Duration // without a byte, after which a transfer is given up
@@ -42,7 +43,8 @@ func newWeb(base *url.URL, agent string) *web {
 	t.MaxResponseHeaderBytes = 64 << 10
 	t.DisableCompression = true // what is limited, and hashed, is what was sent
 	return &web{
-		base:  base.JoinPath("/"),
+		base:  withoutUser(base).JoinPath("/"),
+		user:  base.User,
 		agent: agent,
 		stall: stallTime,
 		client: &http.Client{Transport: t, CheckRedirect: func(next *http.Request, before []*http.Request) error {
@@ -55,6 +57,14 @@ func newWeb(base *url.URL, agent string) *web {
 			return nil
 		}},
 	}
+}
+
+// withoutUser is a URL for people and files: a token may stand in it as the password, or as
+// the name of the user.
+func withoutUser(u *url.URL) *url.URL {
+	bare := *u
+	bare.User = nil
+	return &bare
 }
 
 func (w *web) Versions(ctx context.Context, a address.Address) ([]string, error) {
@@ -100,6 +110,10 @@ func (w *web) open(ctx context.Context, u *url.URL, limit int64) (io.ReadCloser,
 		return nil, fmt.Errorf("fetch %s: %w", u.Redacted(), err)
 	}
 	request.Header.Set("User-Agent", cmp.Or(w.agent, "faultline"))
+	if w.user != nil && u.Host == w.base.Host {
+		password, _ := w.user.Password()
+		request.SetBasicAuth(w.user.Username(), password)
+	}
 	answer, err := w.client.Do(request)
 	if err != nil {
 		cancel(nil)

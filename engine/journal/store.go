@@ -53,6 +53,10 @@ func Open(dir string) (*Store, error) {
 	if err := unix.Access(runs, unix.W_OK|unix.X_OK); err != nil {
 		return nil, fmt.Errorf("state folder %s cannot be written to (%w): %s", runs, err, set)
 	}
+	// Whoever can add a journal here says what recover does, and which program does it.
+	if info, err := os.Stat(runs); err == nil && info.Mode().Perm()&0o002 != 0 {
+		return nil, fmt.Errorf("state folder %s can be changed by everybody, and recover believes what it says; run: chmod o-w %s", runs, runs)
+	}
 	return &Store{dir: dir, disk: directly, now: time.Now}, nil
 }
 

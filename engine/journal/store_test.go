@@ -73,6 +73,23 @@ func TestDefaultDir(t *testing.T) {
 	}
 }
 
+// Who could write a journal could have any program executed.
+func TestAStateFolderOfEverybody(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil { // as a mounted volume is
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); err != nil {
+		t.Errorf("a folder of everybody's with our own in it: %v", err)
+	}
+	if err := os.Chmod(filepath.Join(dir, runsFolder), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "chmod o-w "+dir) {
+		t.Errorf("journals that everybody may write: %v", err)
+	}
+}
+
 func TestRunIDsSortByTimeAndAreFileNames(t *testing.T) {
 	at := time.Date(2026, 11, 22, 23, 59, 59, 5e8, time.FixedZone("", 3600))
 	var ids []string

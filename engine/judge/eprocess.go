@@ -99,9 +99,6 @@ func (w *Watch) E() float64 {
 	return EValue(w.tally.N-w.tally.Bad, w.tally.Bad, w.b0, w.Design())
 }
 
-// Tally is what was seen so far. It is not to be changed.
-func (w *Watch) Tally() *Tally { return &w.tally }
-
 // Stop says whether the objective is proven broken. The answer stays yes once it
 // was, with the numbers of that moment; Experiment and Objective are the caller's.
 func (w *Watch) Stop() (journal.EarlyStop, bool) {

@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"iter"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/journal"
@@ -20,19 +19,7 @@ const (
 	Missing Outcome = journal.GoodMissing
 )
 
-// Outcomes are the samples of a batch as an objective sees them, with their
-// scheduled times. A sample that the batch says nothing about is missing.
-func Outcomes(s *journal.Samples, objective string) iter.Seq2[time.Time, Outcome] {
-	letters := s.Good[objective]
-	return func(yield func(time.Time, Outcome) bool) {
-		for i, off := range s.Offset {
-			if !yield(s.Start.Add(time.Duration(off)*time.Microsecond), outcomeAt(letters, i)) {
-				return
-			}
-		}
-	}
-}
-
+// outcomeAt is one of a batch; a sample that the batch says nothing about is missing.
 func outcomeAt(letters string, i int) Outcome {
 	if i < len(letters) {
 		switch o := Outcome(letters[i]); o {

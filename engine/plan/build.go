@@ -36,7 +36,9 @@ type Planner interface {
 type Options struct {
 	Seed      int64 // used when the scenario sets none
 	GitCommit string
-	Workdir   string    // what the scenario's source is relative to
+	Workdir   string // what the scenario's source is relative to
+	// Checksums are those of the binaries, by plugin, as far as they are known.
+	Checksums map[string]string
 	Policy    *Policy   // nil: none
 	Now       time.Time // what chances are drawn for; zero: the current time
 	// LastTurn asks a ledger, in a folder or that of the state, for the latest turn of
@@ -78,21 +80,19 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	for _, f := range s.Files {
 		p.Files = append(p.Files, File{Path: fileName(f), SHA256: f.SHA256, Text: f.Text})
 	}
-	if err := p.addPlugins(s, plugins); err != nil {
+	if err := p.addPlugins(s, plugins, o.Checksums); err != nil {
 		return nil, err
 	}
 	p.addProbesAndGuards(s)
 	var problems Problems
 	p.Limits = limitsOf(s.Limits, o.Policy)
-	all, err := needs(s, plugins)
+	all, err := needs(s, plugins.Description)
 	if err != nil {
 		return nil, err
 	}
 	p.Capabilities = byCapability(all)
-	problems = append(problems, o.Policy.check(s)...)
-	problems = append(problems, o.Policy.deny(all)...)
-	if len(problems) > 0 { // not even looked for is what may not be touched
-		return nil, problems
+	if forbidden := o.Policy.forbids(s, all); len(forbidden) > 0 { // not even looked for is what may not be touched
+		return nil, forbidden
 	}
 	chances, err := draw(s, o)
 	if err != nil {
@@ -140,13 +140,13 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	return p, nil
 }
 
-func (p *Plan) addPlugins(s *scenario.Scenario, plugins Plugins) error {
+func (p *Plan) addPlugins(s *scenario.Scenario, plugins Plugins, checksums map[string]string) error {
 	for _, x := range s.Plugins {
 		d, err := plugins.Description(x.Name)
 		if err != nil {
 			return err
 		}
-		p.Plugins = append(p.Plugins, Plugin{Name: x.Name, Version: d.Version, Settings: x.Settings.Redacted, Full: x.Settings.Full})
+		p.Plugins = append(p.Plugins, Plugin{Name: x.Name, Version: d.Version, SHA256: checksums[x.Name], Settings: x.Settings.Redacted, Full: x.Settings.Full})
 	}
 	return nil
 }

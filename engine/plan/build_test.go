@@ -520,6 +520,38 @@ func TestDrift(t *testing.T) {
 	}
 }
 
+func TestDriftOfBinaries(t *testing.T) {
+	sum := func(c string) Options { return Options{Checksums: map[string]string{"lamp": strings.Repeat(c, 64)}} }
+	build := func(o Options) *Plan { return mustBuild(t, gameDay(), &lamps{found: fleet(4)}, o) }
+	was, again, other, unknown := build(sum("a")), build(sum("a")), build(sum("b")), build(Options{})
+	if was.Hash != other.Hash {
+		t.Errorf("another binary makes another plan: it would not be compared with runs of before")
+	}
+	if got := Drift(was, again); got != "" {
+		t.Errorf("the same binary: %q", got)
+	}
+	if got, want := Drift(was, other), "the binary of plugin lamp was replaced (it was SHA-256 aaaaaaaaaaaa and is now SHA-256 bbbbbbbbbbbb)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := Drift(was, unknown), "the binary of plugin lamp was replaced (it was SHA-256 aaaaaaaaaaaa and is now a process that was attached)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := Drift(unknown, other); got != "" {
+		t.Errorf("a plan that does not know its binaries: %q", got)
+	}
+	raw, err := was.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Drift(saved, again); got != "" {
+		t.Errorf("a plan that was saved and read: %q", got)
+	}
+}
+
 func reincarnated(all []schema.Candidate) []schema.Candidate {
 	out := slices.Clone(all)
 	for i := range out {

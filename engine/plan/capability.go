@@ -21,14 +21,17 @@ type need struct {
 	kind, name, pos string
 }
 
+// Describe says what a plugin offers.
+type Describe func(plugin string) (*schema.Description, error)
+
 // needs lists what the blocks of a scenario that can run may do, in their order.
-func needs(s *scenario.Scenario, plugins Plugins) ([]need, error) {
+func needs(s *scenario.Scenario, describe Describe) ([]need, error) {
 	var out []need
 	add := func(kind, name, pos, plugin, typ string) error {
 		if plugin == "" { // a prompt is nobody's
 			return nil
 		}
-		d, err := plugins.Description(plugin)
+		d, err := describe(plugin)
 		if err != nil {
 			return err
 		}

@@ -62,6 +62,10 @@ type Plugin struct {
 	Name     string          `json:"name"`
 	Version  string          `json:"version"`
 	Settings json.RawMessage `json:"settings,omitempty"` // redacted
+	// SHA256 is that of the binary, in hexadecimal; empty: nobody knows. It is not hashed with
+	// the plan: another build that would do the same has the same plan, but what was
+	// reviewed was this one.
+	SHA256 string `json:"sha256,omitempty"`
 
 	Full json.RawMessage `json:"-"`
 }
@@ -223,9 +227,14 @@ func Decode(raw []byte) (*Plan, error) {
 }
 
 // hash covers what would happen, and not where the scenario lies or whether its
-// folder is committed: saving a plan beside it changes that.
+// folder is committed: saving a plan beside it changes that. Nor does it cover which
+// binaries do it, which [Drift] compares by themselves.
 func (p *Plan) hash() (string, error) {
 	c := *p
+	c.Plugins = slices.Clone(p.Plugins)
+	for i := range c.Plugins {
+		c.Plugins[i].SHA256 = ""
+	}
 	c.Hash, c.Workdir, c.Scenario.Source, c.Scenario.GitCommit = "", "", "", ""
 	raw, err := json.Marshal(c)
 	if err != nil {
@@ -260,11 +269,28 @@ func chanceDrift(saved, now *Experiment) string {
 	return fmt.Sprintf("experiment %s was %s; now it is %s", now.Spec.Name, words(saved), words(now))
 }
 
+// binaryDrift says which plugin is another program than the one that was there when the
+// plan was saved. Of a plan that does not know its binaries nothing is said.
+func binaryDrift(saved, now *Plan) string {
+	for _, p := range now.Plugins {
+		i := slices.IndexFunc(saved.Plugins, func(was Plugin) bool { return was.Name == p.Name })
+		if i < 0 || saved.Plugins[i].SHA256 == "" || saved.Plugins[i].SHA256 == p.SHA256 {
+			continue
+		}
+		is := "SHA-256 " + short(p.SHA256)
+		if p.SHA256 == "" {
+			is = "a process that was attached"
+		}
+		return fmt.Sprintf("the binary of plugin %s was replaced (it was SHA-256 %s and is now %s)", p.Name, short(saved.Plugins[i].SHA256), is)
+	}
+	return ""
+}
+
 // Drift says in one sentence how a plan that was made again differs from the saved
 // one; empty when it does not.
 func Drift(saved, now *Plan) string {
 	if saved.Hash == now.Hash {
-		return ""
+		return binaryDrift(saved, now)
 	}
 	files := map[string]string{}
 	for _, f := range saved.Files {
@@ -302,6 +328,9 @@ func Drift(saved, now *Plan) string {
 		if i < len(saved.Plugins) && saved.Plugins[i].Version != p.Version {
 			return fmt.Sprintf("plugin %s was version %s and is now %s", p.Name, saved.Plugins[i].Version, p.Version)
 		}
+	}
+	if drift := binaryDrift(saved, now); drift != "" {
+		return drift
 	}
 	if words := func(p *Plan) string { return fmt.Sprint(p.Capabilities) }; words(saved) != words(now) {
 		return "its plugins need other capabilities"

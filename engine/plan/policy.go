@@ -21,6 +21,28 @@ type Policy struct {
 	DenyCapabilities []schema.Capability
 }
 
+// Allow is for whoever is about to start the plugins of a scenario: the error is Problems
+// where the policy does not let it be planned, or a plugin that cannot be described.
+func (p *Policy) Allow(s *scenario.Scenario, describe Describe) error {
+	if p == nil {
+		return nil
+	}
+	all, err := needs(s, describe)
+	if err != nil {
+		return err
+	}
+	if forbidden := p.forbids(s, all); len(forbidden) > 0 {
+		return forbidden
+	}
+	return nil
+}
+
+// forbids is everything in a scenario, and in what its blocks need, that the policy does not
+// allow.
+func (p *Policy) forbids(s *scenario.Scenario, all []need) Problems {
+	return append(p.check(s), p.deny(all)...)
+}
+
 // check refuses what the policy does not allow. A nil policy allows everything.
 func (p *Policy) check(s *scenario.Scenario) Problems {
 	if p == nil {

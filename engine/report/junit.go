@@ -39,6 +39,9 @@ func JUnit(w io.Writer, r *judge.Result, o JUnitOptions) error {
 			suite.Properties.All = append(suite.Properties.All, property{p.Name, clean(p.Value)})
 		}
 	}
+	for _, text := range unchecked(r) {
+		suite.Properties.All = append(suite.Properties.All, property{"warning", clean(text)})
+	}
 	for i := range r.Experiments {
 		suite.add(experimentCase(suite.Name, &r.Experiments[i], o))
 	}

@@ -88,6 +88,8 @@ func (m *metrics) run(r *judge.Result) {
 	m.sample("faultline_run_exit_code", float64(r.ExitCode))
 	m.family("faultline_run_residue", "", "How many things could not be put back.")
 	m.sample("faultline_run_residue", float64(len(r.Residue)))
+	m.family("faultline_run_unchecked_plugins", "", "How many plugins were started although nothing vouched for them.")
+	m.sample("faultline_run_unchecked_plugins", float64(len(unchecked(r))))
 	m.family("faultline_run_start_timestamp_seconds", "seconds", "When the run began.")
 	m.sample("faultline_run_start_timestamp_seconds", unixSeconds(r.Run.Started))
 	if r.Run.Ended != nil {

@@ -159,8 +159,9 @@ func (p *page) facts(r *judge.Result) {
 			p.text("  · ", text)
 		}
 	}
-	p.heading("Warnings", len(r.Warnings))
-	for _, w := range r.Warnings {
+	warnings := otherWarnings(r)
+	p.heading("Warnings", len(warnings))
+	for _, w := range warnings {
 		if w.Experiment != "" {
 			p.item(w.Experiment, w.Text)
 			continue

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+
 	"github.com/faultline-go/faultline/engine/judge"
 	"github.com/faultline-go/faultline/engine/trust"
 )
@@ -15,6 +17,15 @@ func unchecked(r *judge.Result) []string {
 		}
 	}
 	return out
+}
+
+// otherWarnings are those that unchecked does not say already.
+func otherWarnings(r *judge.Result) []judge.Warning {
+	said := map[string]bool{}
+	for _, p := range r.Run.Plugins {
+		said[p.Trust.Note(p.Name)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(r.Warnings), func(w judge.Warning) bool { return said[w.Text] })
 }
 
 // checkedAgainst says what vouched for a plugin.

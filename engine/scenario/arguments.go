@@ -148,6 +148,10 @@ func (a *args) value(name string, typ cty.Type) (cty.Value, bool) {
 		a.error(attr.Expr.Range(), "Wrong type", "The argument %q is %s, and this is %s.", name, typeInWords(typ), typeInWords(v.Type()))
 		return cty.NilVal, false
 	}
+	if r := actingIn(c); r != 0 {
+		a.error(attr.Expr.Range(), "Control character", "The argument %q has the character %U, which changes what a screen shows. Remove it.", name, r)
+		return cty.NilVal, false
+	}
 	return c, true
 }
 

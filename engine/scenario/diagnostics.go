@@ -145,15 +145,15 @@ func (d *Diagnostics) text(x *hcl.Diagnostic, width int, color bool) string {
 	b.WriteString(paint("1", ": "+x.Summary) + "\n")
 	if x.Subject != nil {
 		src := d.sources[x.Subject.Filename]
-		fmt.Fprintf(&b, "\n  on %s:%d,%d", x.Subject.Filename, x.Subject.Start.Line, x.Subject.Start.Column)
+		fmt.Fprintf(&b, "\n  on %s:%d,%d", shown(x.Subject.Filename), x.Subject.Start.Line, x.Subject.Start.Column)
 		if in := src.blockAt(x.Subject.Start.Byte); in != "" {
-			b.WriteString(", in " + in)
+			b.WriteString(", in " + shown(in))
 		}
 		b.WriteString(":\n")
 		b.WriteString(d.quote(x.Subject, paint))
 	}
 	if x.Detail != "" {
-		b.WriteString("\n" + wrap(x.Detail, width) + "\n")
+		b.WriteString("\n" + wrap(shown(x.Detail), width) + "\n")
 	}
 	b.WriteString("\n")
 	return b.String()
@@ -166,9 +166,10 @@ func (d *Diagnostics) quote(at *hcl.Range, paint func(code, s string) string) st
 		return ""
 	}
 	number := fmt.Sprintf("%4d: ", at.Start.Line)
-	return number + line[:from] + paint("4;31", line[from:to]) + line[to:] + "\n" +
-		strings.Repeat(" ", len(number)) + blank(line[:from]) +
-		paint("31", strings.Repeat("^", max(1, len([]rune(line[from:to]))))) + "\n"
+	before, marked, after := shown(line[:from]), shown(line[from:to]), shown(line[to:])
+	return number + before + paint("4;31", marked) + after + "\n" +
+		strings.Repeat(" ", len(number)) + blank(before) +
+		paint("31", strings.Repeat("^", max(1, len([]rune(marked))))) + "\n"
 }
 
 // blank is a text of the same width on the screen: tabs stay, the rest is spaces.

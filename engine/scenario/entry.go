@@ -220,9 +220,6 @@ type Input struct {
 	About     string `json:"about"`
 }
 
-// Entries lists the names in a catalogue, sorted.
-func Entries(catalog fs.FS) []string { return catalogNames(catalog) }
-
 // Describe reads what an entry of the catalogue, or of a folder, takes. It asks no
 // plugin. The diagnostics are never nil; with errors the entry is.
 func Describe(catalog fs.FS, name string) (*Entry, *Diagnostics) {

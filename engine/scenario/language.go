@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/faultline-go/faultline/sdk/schema"
@@ -74,13 +73,6 @@ var (
 	}}
 )
 
-// pluginArguments are described here whether this build's engine has them or not.
-var pluginArguments = []Argument{
-	argument("source", "string", "Where it comes from: [HOST/]NAMESPACE/NAME. Without it, one of faultline's own plugins."),
-	argument("version", "string", "Which versions will do, such as \"~> 0.1\" or \">= 0.2, < 1.0\"."),
-	argument("environment", "list(string)", "Names of the variables that the plugin gets from faultline's environment."),
-}
-
 var languageBlocks = []BlockType{
 	{Name: "scenario", Labels: []string{"NAME"}, Once: true, Required: true, Doc: "The game day itself.", Arguments: []Argument{
 		argument("title", "string", "What it shows, in a line."),
@@ -101,7 +93,11 @@ var languageBlocks = []BlockType{
 		argument("error_message", "string", "What is said when it does not hold.").required(),
 	}}}},
 	{Name: "locals", Open: true, Doc: "Values that are calculated once, and named local.NAME."},
-	{Name: "plugin", Labels: []string{"NAME"}, Body: "settings", Doc: "What is wanted of a plugin, and its settings. A plugin that needs neither needs no block.", Arguments: ofMeta(schema.PluginMeta, pluginArguments)},
+	{Name: "plugin", Labels: []string{"NAME"}, Body: "settings", Doc: "What is wanted of a plugin, and its settings. A plugin that needs neither needs no block.", Arguments: []Argument{
+		argument("source", "string", "Where it comes from: [HOST/]NAMESPACE/NAME. Without it, one of faultline's own plugins."),
+		argument("version", "string", "Which versions will do, such as \"~> 0.1\" or \">= 0.2, < 1.0\"."),
+		argument("environment", "list(string)", "Names of the variables that the plugin gets from faultline's environment."),
+	}},
 	{Name: "probe", Labels: []string{"TYPE", "NAME"}, Body: "probe", Doc: "A stream of samples.", Arguments: []Argument{
 		argument("rate", "number", "Samples a second, in the place of interval. A slow answer delays no later sample.").unit("per second").atMost(MaxRate),
 		argument("interval", "duration", "From one sample to the next.").otherwise(plainDuration(DefaultInterval)),
@@ -183,11 +179,6 @@ var languageBlocks = []BlockType{
 }
 
 func withDoc(a Argument, doc string) Argument { a.Doc = doc; return a }
-
-// ofMeta picks the arguments that the engine reads, in their order.
-func ofMeta(meta []string, all []Argument) []Argument {
-	return slices.DeleteFunc(slices.Clone(all), func(a Argument) bool { return !slices.Contains(meta, a.Name) })
-}
 
 // names are what a block takes.
 type names struct{ arguments, blocks []string }

@@ -89,9 +89,7 @@ var constraint = regexp.MustCompile(`^\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]
 func (l *loader) need(b *hclsyntax.Block) (n Need, ok bool) {
 	n = Need{Name: b.Labels[0], Pos: place(b.DefRange())}
 	version, source := b.Body.Attributes["version"], b.Body.Attributes["source"]
-	ctx := l.root
 	if source != nil {
-		ctx = nil
 		text, plain := l.plain(source)
 		if !plain {
 			return n, false
@@ -110,14 +108,14 @@ func (l *loader) need(b *hclsyntax.Block) (n Need, ok bool) {
 	switch {
 	case version == nil:
 		return n, true
-	case ctx != nil:
-		a := l.args(b, "", ctx)
-		n.Constraint = a.str("version", "")
-		ok = !a.bad
-	case source == nil: // nobody asks which version of our own it is before all is loaded
+	case source != nil:
+		n.Constraint, ok = l.plain(version)
+	case l.root == nil: // nobody asks which version of our own it is before all is loaded
 		return n, true
 	default:
-		n.Constraint, ok = l.plain(version)
+		a := l.args(b, "", l.root)
+		n.Constraint = a.str("version", "")
+		ok = !a.bad
 	}
 	if ok && n.Constraint != "" && !constraint.MatchString(n.Constraint) {
 		l.error(version.Expr.Range(), "Invalid version constraint", `%q is not a version constraint, such as "~> 0.1" or ">= 0.2, < 1.0".`, n.Constraint)

@@ -35,18 +35,17 @@ type Policy struct {
 }
 
 // LoadPolicy reads the policy of an environment from the *.hcl files of a folder. It
-// returns nil when there is no such folder, or it says nothing about the
-// environment. A policy that cannot be read is an error: nobody may slip through a
-// broken fence.
-func LoadPolicy(dir, environment string) (*Policy, error) {
+// returns nil when there is no such folder, or it says nothing about the environment;
+// others are the environments that it does say something about. A policy that cannot be
+// read is an error: nobody may slip through a broken fence.
+func LoadPolicy(dir, environment string) (found *Policy, others []string, err error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the policy folder: %w", err)
+		return nil, nil, fmt.Errorf("read the policy folder: %w", err)
 	}
-	var found *Policy
 	for _, e := range entries {
 		if e.IsDir() || !strings.HasSuffix(e.Name(), ".hcl") {
 			continue
@@ -54,28 +53,29 @@ func LoadPolicy(dir, environment string) (*Policy, error) {
 		path := filepath.Join(dir, e.Name())
 		text, err := readBounded(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		p, diags := readPolicy(&source{path: path, text: text}, environment)
+		p, more, diags := readPolicy(&source{path: path, text: text}, environment)
+		others = append(others, more...)
 		if diags.HasErrors() {
 			var b strings.Builder
 			_ = diags.Write(&b, 0, false) // a Builder takes everything
-			return nil, fmt.Errorf("the policy in %s cannot be read:\n%s", path, b.String())
+			return nil, nil, fmt.Errorf("the policy in %s cannot be read:\n%s", path, b.String())
 		}
 		switch {
 		case p == nil:
 		case found != nil:
-			return nil, fmt.Errorf("the policy of environment %q is given twice, in %s and %s: keep one of them", environment, found.Source, p.Source)
+			return nil, nil, fmt.Errorf("the policy of environment %q is given twice, in %s and %s: keep one of them", environment, found.Source, p.Source)
 		default:
 			found = p
 		}
 	}
-	return found, nil
+	return found, others, nil
 }
 
 // readPolicy reads every environment of a file, so that a mistake in any of them is
-// found, and returns the one that was asked for.
-func readPolicy(s *source, environment string) (*Policy, *Diagnostics) {
+// found, and returns the one that was asked for, and the names of the others.
+func readPolicy(s *source, environment string) (found *Policy, others []string, _ *Diagnostics) {
 	l := &loader{
 		sources:   map[string]*source{s.path: s},
 		said:      map[saying]bool{},
@@ -85,7 +85,6 @@ func readPolicy(s *source, environment string) (*Policy, *Diagnostics) {
 	for _, d := range s.parse() {
 		l.add(d)
 	}
-	var found *Policy
 	for _, attr := range s.loose {
 		l.error(attr.NameRange, "Unknown argument", "A policy file has blocks of the form: environment \"name\" { … }.")
 	}
@@ -100,6 +99,7 @@ func readPolicy(s *source, environment string) (*Policy, *Diagnostics) {
 		}
 		p := l.policy(b)
 		if b.Labels[0] != environment {
+			others = append(others, b.Labels[0])
 			continue
 		}
 		if found != nil {
@@ -108,7 +108,7 @@ func readPolicy(s *source, environment string) (*Policy, *Diagnostics) {
 		found = p
 		found.Source = s.path
 	}
-	return found, &Diagnostics{list: l.diags, sources: l.sources}
+	return found, others, &Diagnostics{list: l.diags, sources: l.sources}
 }
 
 func (l *loader) policy(b *hclsyntax.Block) *Policy {

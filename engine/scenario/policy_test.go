@@ -3,6 +3,7 @@ package scenario
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,21 +41,24 @@ func TestLoadPolicy(t *testing.T) {
 }`,
 		"notes.txt": "not a policy",
 	})
-	p, err := LoadPolicy(dir, "production")
+	p, others, err := LoadPolicy(dir, "production")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !slices.Equal(others, []string{"staging"}) {
+		t.Errorf("the other environments are %q", others)
 	}
 	if p.Source != filepath.Join(dir, "b.hcl") || len(p.Plugins) != 2 || len(p.Faults) != 1 || len(p.DenyCapabilities) != 2 || p.DenyCapabilities[0] != schema.CapExec ||
 		p.Limits.MaxTargets != 1 || p.Limits.MaxPercent != 10 || p.Limits.KeepPerZone != 2 || len(p.Limits.Windows) != 1 {
 		t.Errorf("policy is %+v", p)
 	}
-	if p, err := LoadPolicy(dir, "staging"); err != nil || p.Limits.MaxTargets != 5 || p.Plugins != nil {
+	if p, _, err := LoadPolicy(dir, "staging"); err != nil || p.Limits.MaxTargets != 5 || p.Plugins != nil {
 		t.Errorf("staging: %+v, %v", p, err)
 	}
-	if p, err := LoadPolicy(dir, "lab"); err != nil || p != nil {
-		t.Errorf("an environment without a policy: %+v, %v", p, err)
+	if p, others, err := LoadPolicy(dir, "lab"); err != nil || p != nil || len(others) != 2 {
+		t.Errorf("an environment without a policy: %+v, %q, %v", p, others, err)
 	}
-	if p, err := LoadPolicy(filepath.Join(dir, "none"), "production"); err != nil || p != nil {
+	if p, _, err := LoadPolicy(filepath.Join(dir, "none"), "production"); err != nil || p != nil {
 		t.Errorf("no folder: %+v, %v", p, err)
 	}
 }
@@ -76,14 +80,14 @@ func TestBrokenPolicy(t *testing.T) {
 		"twice":      {"environment \"production\" {}\nenvironment \"production\" {}", "already"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := LoadPolicy(policyDir(t, map[string]string{"p.hcl": c.text}), "production")
+			_, _, err := LoadPolicy(policyDir(t, map[string]string{"p.hcl": c.text}), "production")
 			if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(c.says)) {
 				t.Errorf("error %v does not say %q", err, c.says)
 			}
 		})
 	}
 	dir := policyDir(t, map[string]string{"a.hcl": `environment "production" {}`, "b.hcl": `environment "production" {}`})
-	if _, err := LoadPolicy(dir, "production"); err == nil || !strings.Contains(err.Error(), "twice") {
+	if _, _, err := LoadPolicy(dir, "production"); err == nil || !strings.Contains(err.Error(), "twice") {
 		t.Errorf("two files for one environment: %v", err)
 	}
 }

@@ -114,6 +114,9 @@ func (s *source) file() File {
 // so the next piece means what it would have meant in the whole. If any piece has
 // an error, the text is parsed as a whole, for the right diagnostics.
 func (s *source) parse() hcl.Diagnostics {
+	if d := s.acting(); d != nil {
+		return hcl.Diagnostics{d}
+	}
 	if d := s.tooDeep(); d != nil {
 		return hcl.Diagnostics{d}
 	}

@@ -29,7 +29,6 @@ func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: tru
 //	DIR/bin/          copies of faultline and its plugins
 //	DIR/cache/        what faultline remembers of plugins
 //	DIR/t/            for temporary files of what we start
-//	DIR/no-policy/    an environment without a policy: only our own targets are broken
 //	DIR/1/, DIR/2/ …  a folder a case: links to the copies, its state folder, its logs
 type lab struct {
 	dir     string

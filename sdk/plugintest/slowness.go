@@ -17,19 +17,19 @@ func slowness() float64 {
 	defer runtime.UnlockOSThread()
 	began, from := time.Now(), used()
 	var had time.Duration
+	sum := 0
 	for had < work && time.Since(began) < time.Second {
 		for x := range 10_000 {
-			sink += x
+			sum += x
 		}
 		had = used() - from
 	}
+	runtime.KeepAlive(sum) // or a compiler finds the work superfluous
 	if had <= 0 {
 		return mostPatient
 	}
 	return float64(time.Since(began)) / float64(had)
 }
-
-var sink int // so that no compiler finds the work superfluous; only slowness has it
 
 // used is the processor time of the calling thread.
 func used() time.Duration {

@@ -32,6 +32,9 @@ const (
 	// LogVariable is the environment variable by which the engine says what a plugin
 	// need not log: debug, info, warn or error. Without it: info.
 	LogVariable = "FAULTLINE_LOG"
+	// SharedVariable is the environment variable by which a plugin is told, with any
+	// value, that engines attach to it one after the other.
+	SharedVariable = "FAULTLINE_SHARED"
 	// MaxMessage bounds one gRPC message, in bytes.
 	MaxMessage = 16 << 20
 )

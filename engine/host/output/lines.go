@@ -2,37 +2,9 @@ package output
 
 import (
 	"bytes"
-	"fmt"
 	"io"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
-
-// Escape makes a line printable: what a terminal would act on, and what is no UTF-8, is
-// shown as Go writes it in a string (\x1b, \u202e). The result is bounded, too.
-func Escape(raw []byte) string {
-	raw = bytes.TrimRight(raw, " \t\r")
-	var b strings.Builder
-	for i := 0; i < len(raw) && b.Len() < longestLine; {
-		r, size := utf8.DecodeRune(raw[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, raw[i])
-		case r == '\t' || unicode.IsPrint(r):
-			b.Write(raw[i : i+size])
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-		i += size
-	}
-	return b.String()
-}
 
 // Lines cuts what is written to it into lines, in bounded memory. One goroutine uses it.
 type Lines struct {

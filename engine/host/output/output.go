@@ -1,7 +1,8 @@
 // Package output reads what a plugin prints, within bounds: lines are cut and their
 // control characters escaped, a flood is thinned out, and the last lines are kept. Of a
 // Go program that crashes it keeps what says why. A plugin that prints without end costs
-// neither memory nor disk, and little time.
+// neither memory nor disk, and little time. What may be shown of any text that is a
+// plugin's is decided here, too.
 package output
 
 import (

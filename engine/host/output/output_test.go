@@ -1,7 +1,6 @@
 package output
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"runtime"
@@ -11,39 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 )
-
-func TestEscape(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain words\tand more":     "plain words\tand more",
-		"ends with a return \r":     "ends with a return",
-		"\x1b[31mred\x1b[0m":        `\x1b[31mred\x1b[0m`,
-		"over\rwritten":             `over\x0dwritten`,
-		"grün ✓":                    "grün ✓",
-		"turned \u202eround":        `turned \u202eround`,
-		"broken \xff\xfe":           `broken \xff\xfe`,
-		"bell\a, delete\x7f":        `bell\x07, delete\x7f`,
-		"C1 \u009b1m":               `C1 \u009b1m`,
-		"beyond \U000e0001 the BMP": `beyond \U000e0001 the BMP`,
-	} {
-		if got := Escape([]byte(in)); got != want {
-			t.Errorf("Escape(%q) = %s, want %s", in, got, want)
-		}
-	}
-	if n := len(Escape(bytes.Repeat([]byte{0}, longestLine))); n > longestLine+8 {
-		t.Errorf("an escaped line has %d bytes", n)
-	}
-}
-
-func FuzzEscape(f *testing.F) {
-	f.Add([]byte("\x1b]0;title\a"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		for _, r := range Escape(raw) {
-			if r != '\t' && (r < ' ' || r >= 0x7f && r < 0xa0) {
-				t.Fatalf("%q lets %U through", raw, r)
-			}
-		}
-	})
-}
 
 // printed collects what a Log passes on.
 func printed(print func(*Log, *Lines)) (*Log, []string) {

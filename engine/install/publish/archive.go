@@ -113,7 +113,11 @@ func (r Release) documentText(archives []Archive) []byte {
 	for _, a := range archives {
 		all[a.Platform.String()] = archive{a.File, []string{"zh:" + a.SHA256}}
 	}
-	return text(map[string]any{"archives": all})
+	doc := map[string]any{"archives": all}
+	if len(r.Protocols) > 0 {
+		doc["protocols"] = r.Protocols
+	}
+	return text(doc)
 }
 
 func text(v any) []byte {

@@ -78,6 +78,7 @@ func TestPublish(t *testing.T) {
 	mirror := t.TempDir()
 	r := release(t, "1.2.0")
 	r.License = filepath.Join(t.TempDir(), "terms")
+	r.Protocols = []int{1, 2}
 	if err := os.WriteFile(r.License, []byte("Do as you like.\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -100,12 +101,13 @@ func TestPublish(t *testing.T) {
 		t.Errorf("index.json: %s", files["index.json"])
 	}
 	var doc struct {
-		Archives map[string]struct {
+		Protocols []int
+		Archives  map[string]struct {
 			URL    string
 			Hashes []string
 		}
 	}
-	if err := json.Unmarshal([]byte(files["1.2.0.json"]), &doc); err != nil || len(doc.Archives) != 2 {
+	if err := json.Unmarshal([]byte(files["1.2.0.json"]), &doc); err != nil || len(doc.Archives) != 2 || !slices.Equal(doc.Protocols, r.Protocols) {
 		t.Fatalf("1.2.0.json: %v\n%s", err, files["1.2.0.json"])
 	}
 	sums := ""

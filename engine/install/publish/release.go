@@ -34,6 +34,8 @@ type Release struct {
 	Version  string // semantic, without build metadata
 	Binaries []Binary
 	License  string // a file that goes into every archive; empty: none
+	// Protocols are those between plugins and engines that it speaks; empty: not known.
+	Protocols []int
 }
 
 // Binary is the plugin for one platform.

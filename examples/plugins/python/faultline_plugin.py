@@ -179,6 +179,8 @@ class Plugin(rpc.PluginServicer):
         with self.guard:
             if self.held:
                 context.abort(grpc.StatusCode.FAILED_PRECONDITION, "configure: the plugin holds faults of another run")
+            if self.sessions and os.environ.get("FAULTLINE_SHARED"):
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, "configure: another engine is at work with this process of the plugin")
             if request.run != self.run:
                 self.over.clear()  # of the next run's faults none has ended yet
             self.run = request.run

@@ -48,7 +48,10 @@ func on(_ context.Context, _ config, u undo) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(sdk.ErrGone, err)
 	}
-	return errors.Join(err, f.Close())
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // off is called until isOn says that it worked, by whoever is left to do it.
