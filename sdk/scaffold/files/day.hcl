@@ -30,7 +30,7 @@ experiment "close-a-room" {
   hypothesis   = "When one room is closed, the other one stays open"
   steady_state = [steady_state.other]
   baseline     = "1s"
-  observe      = "2s"
+  observe      = "5s"
 
   fault "acme_close" "room" {
     target   = target.acme_folder.room
