@@ -40,7 +40,9 @@
 // describe a target's match block and a plugin's settings. A tag that cannot be read, or is
 // none of these, is an error at the plugin's start and in its tests, with the field's name.
 //
-// What tags cannot say is for a Check, whose errors name the argument with At. Undo
+// What tags cannot say is for a Check, whose errors name the argument with At. The
+// arguments of the scenario's plugin block are made by SettingsOf; a secret is a variable
+// that they name, which Env reads. Log is for what a plugin has to say meanwhile. Undo
 // records are structs that encoding/json can carry; they never hold a secret, only a
 // reference to one.
 //

@@ -183,8 +183,11 @@ func (g *global) self(ctx context.Context, name, path, sum string) (install.Self
 // showInstalled says what was done about each plugin. What did not change is one line.
 func (g *global) showInstalled(c *cobra.Command, in *installed, r initResult, done bool) {
 	out := c.OutOrStdout()
-	news := false
+	news, locked := false, 0
 	for _, p := range r.Plugins {
+		if p.Action != overridden {
+			locked++
+		}
 		if text := p.sentence(); text != "" {
 			news = true
 			fmt.Fprintln(out, text)
@@ -206,8 +209,10 @@ func (g *global) showInstalled(c *cobra.Command, in *installed, r initResult, do
 		fmt.Fprintf(out, "Wrote %s: keep it under version control.\n", r.Lock)
 	case len(r.Plugins) == 0:
 		fmt.Fprintln(out, "Nothing to install: no plugin of the scenario has a source.")
+	case locked == 0:
+		fmt.Fprintln(out, "Nothing to install: dev_overrides has every plugin of the scenario that has a source.")
 	case !news:
-		fmt.Fprintf(out, "Nothing to do: %s installed as %s says.\n", countedPlugins(len(r.Plugins)), r.Lock)
+		fmt.Fprintf(out, "Nothing to do: %s installed as %s says.\n", countedPlugins(locked), r.Lock)
 	}
 }
 

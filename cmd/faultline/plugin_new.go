@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/scaffold"
 )
 
@@ -28,10 +30,20 @@ CI file.`,
 			if dir == "" {
 				dir = "faultline-plugin-" + args[0]
 			}
+			own, err := trust.ParseSums(builtinPlugins)
+			if err != nil {
+				return err
+			}
+			if own[args[0]] != "" {
+				return fmt.Errorf("%s is one of faultline's own plugins: choose another name", args[0])
+			}
 			if checkout != "" {
 				abs, err := filepath.Abs(checkout)
 				if err != nil {
 					return fmt.Errorf("find the source of faultline: %w", err)
+				}
+				if _, err := os.Stat(filepath.Join(abs, "sdk", "plugin.go")); err != nil {
+					return fmt.Errorf("-sdk: %s is not the source of faultline: %w", checkout, err)
 				}
 				o.Checkout, o.SDK = abs, "v0.0.0"
 			} else if strings.Contains(release, "-") {
@@ -48,7 +60,7 @@ CI file.`,
 			case errors.Is(err, exec.ErrNotFound):
 				fmt.Fprintln(g.process.stderr, "Warning: Go is not on the path; where it is, run `go mod tidy` in the folder first")
 			case err != nil:
-				return fmt.Errorf("go mod tidy in %s: %w: %s", dir, err, firstLine(strings.TrimSpace(string(out))))
+				return fmt.Errorf("go mod tidy in %s: %w:\n%s", dir, err, strings.TrimSpace(string(out)))
 			}
 			fmt.Fprintf(c.OutOrStdout(), "Next:\n  cd %s\n  make test\n  make build\n  faultline run day -plugin-dir bin -insecure\nIts README says how faultline finds and trusts it while you work on it.\n", dir)
 			return nil

@@ -20,7 +20,7 @@ JSON Schema (draft 2020-12) of what faultline writes for programs:
 `
 	for _, s := range schema.All {
 		names = append(names, s.Name)
-		long += fmt.Sprintf("\n  %-8s %s", s.Name, s.What)
+		long += fmt.Sprintf("\n  %-9s %s", s.Name, s.What)
 	}
 	c := &cobra.Command{
 		Use:       "schema [" + strings.Join(names, "|") + "]",

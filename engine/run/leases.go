@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -121,11 +122,13 @@ func (r *run) noticeDeath(name string, p Plugin) {
 
 // died stops the run for a plugin that is known to be dead.
 func (r *run) died(name string, p Plugin) {
-	why := "it ended"
-	if err := p.Err(); err != nil {
+	why := fmt.Sprintf("plugin %s died", name)
+	if err := p.Err(); err != nil && strings.HasPrefix(err.Error(), "plugin "+name) {
 		why = err.Error()
+	} else if err != nil {
+		why += ": " + err.Error()
 	}
-	r.fail(fmt.Sprintf("plugin %s died: %s", name, why))
+	r.fail(why)
 }
 
 // outlives says that what has failed is not explained by the plugin's death, which

@@ -42,7 +42,7 @@ var systems = map[elf.OSABI]string{
 func Platform(path string) (install.Platform, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return install.Platform{}, err
+		return install.Platform{}, fmt.Errorf("read the plugin's binary: %w", err)
 	}
 	defer f.Close()
 	start := make([]byte, 4)

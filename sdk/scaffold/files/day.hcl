@@ -15,7 +15,7 @@ target "acme_folder" "room" {
 
 probe "acme" "other" {
   sign = "day/rooms/two/CLOSED"
-  rate = 50 # samples a second
+  rate = 10 # samples a second
 }
 
 steady_state "other" {
@@ -29,12 +29,12 @@ steady_state "other" {
 experiment "close-a-room" {
   hypothesis   = "When one room is closed, the other one stays open"
   steady_state = [steady_state.other]
-  baseline     = "1s"
-  observe      = "2s"
+  baseline     = "3s"
+  observe      = "5s"
 
   fault "acme_close" "room" {
     target   = target.acme_folder.room
-    duration = "2s"
+    duration = "4s"
     sign     = "CLOSED"
   }
 }
