@@ -329,7 +329,7 @@ var bends = map[string]func(f *lampOff){
 	},
 	"littering": func(f *lampOff) {
 		f.Inject = func(ctx context.Context, c noConfig, u lampUndo) error {
-			return errors.Join(exec.Command("sleep", "8").Start(), sound().Inject(ctx, c, u))
+			return errors.Join(exec.Command("sleep", "60").Start(), sound().Inject(ctx, c, u))
 		}
 	},
 	"final": func(f *lampOff) {
