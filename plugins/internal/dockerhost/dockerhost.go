@@ -3,10 +3,14 @@
 package dockerhost
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/docker/cli/cli/connhelper"
@@ -72,8 +76,45 @@ func Options(host string, transport *http.Transport) ([]client.Opt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(options, client.WithHost(helper.Host), client.WithDialContext(helper.Dialer), func(*client.Client) error {
+	return append(options, client.WithHost(helper.Host), client.WithDialContext(func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := helper.Dialer(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return lastWords{conn}, nil
+	}), func(*client.Client) error {
 		transport.Proxy = nil // what goes by ssh is in no proxy's way
 		return nil
 	}), nil
+}
+
+// lastWords is a connection by ssh whose writes say what ssh said when it had ended before
+// them, as reads do; else, by chance, an error would be a broken pipe's and say nothing.
+type lastWords struct{ net.Conn }
+
+func (c lastWords) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		if _, why := c.Conn.Read(make([]byte, 1)); why != nil {
+			err = why
+		}
+	}
+	return n, err
+}
+
+// CloseWrite and CloseRead end one direction, which streams of the engine need.
+func (c lastWords) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
+func (c lastWords) CloseRead() error {
+	half, ok := c.Conn.(interface{ CloseRead() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseRead()
 }
