@@ -60,7 +60,7 @@ the program. Ctrl-C puts back what the plugin holds, and ends it.`,
 				return &exitError{1, p.Err()}
 			case <-signals:
 			}
-			ctx, cancel := context.WithCancel(context.WithoutCancel(c.Context()))
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), host.PausePatience)
 			defer cancel()
 			go func() {
 				select {
@@ -69,8 +69,6 @@ the program. Ctrl-C puts back what the plugin holds, and ends it.`,
 				case <-ctx.Done():
 				}
 			}()
-			ctx, limit := context.WithTimeout(ctx, host.PausePatience)
-			defer limit()
 			return p.Close(ctx)
 		},
 	}
