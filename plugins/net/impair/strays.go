@@ -3,6 +3,7 @@
 package impair
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -67,7 +68,7 @@ func (s *Site) Strays() (out []Stray, err error) {
 		}
 		out = append(out, Stray{Mark: mark, What: fmt.Sprintf("table %s (nft delete table %s %s)", t.Name, family, t.Name), Armed: live > 0})
 	}
-	links, err := netlink.LinkList()
+	links, err := interfaces()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
@@ -95,6 +96,18 @@ func (s *Site) Strays() (out []Stray, err error) {
 		}
 	}
 	return out, nil
+}
+
+// interfaces lists those of the caller's namespace. While others come and go the kernel
+// says that its list may lack some; it is asked again.
+func interfaces() ([]netlink.Link, error) {
+	const tries = 50
+	for try := 1; ; try++ {
+		links, err := netlink.LinkList()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) || try == tries {
+			return links, err
+		}
+	}
 }
 
 // treeAt is the root of a device if that is one of our trees: with a leaf of ours.
