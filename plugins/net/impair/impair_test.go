@@ -304,13 +304,20 @@ func TestRate(t *testing.T) {
 				t.Fatal(err)
 			}
 			nettest.Rate(c, 500*time.Millisecond) // what was under way, and the burst
-			got := nettest.Rate(c, 2*time.Second)
-			c.Close()
-			// Headers are counted too, and a busy machine is slower; what waited for a reader
-			// that came late to its measurement is a tenth at most.
-			if want := float64(bytes); got > want*1.1 || got < want*0.75 {
-				t.Errorf("the stream has %.0f bytes/s, want at most %d", got, bytes)
+			// Never is it faster, headers counted too and but for what waited for a reader that
+			// came late. A busy machine makes it slower for a while, but not always.
+			var best, whole float64
+			for n := 1.0; n <= 10 && best < 0.75*float64(bytes); n++ {
+				got := nettest.Rate(c, 2*time.Second)
+				best = max(best, got)
+				if whole += got; whole/n > 1.1*float64(bytes) {
+					t.Errorf("the stream has %.0f bytes/s in %.0f s, want at most %d", whole/n, 2*n, bytes)
+				}
 			}
+			if best < 0.75*float64(bytes) {
+				t.Errorf("the stream never has more than %.0f bytes/s, want about %d", best, bytes)
+			}
+			c.Close()
 			if look().Packets == 0 {
 				t.Error("the kernel has counted no packets")
 			}
