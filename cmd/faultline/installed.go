@@ -19,7 +19,7 @@ type installed struct {
 
 // installed reads the configuration, and the lock file beside the scenario in path.
 func (g *global) installed(path string) (*installed, error) {
-	config, err := install.ReadConfig(install.ConfigPath(g.process.getenv))
+	config, err := install.ReadConfig(g.process.getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ var update = flag.Bool("update", false, "write what the scripts' golden files sh
 const dummyBinary = "faultline-plugin-dummy"
 
 func TestMain(m *testing.M) {
+	syscall.Umask(0o022) // a configuration that others may write to is refused
 	if playsLamp() {
 		return
 	}

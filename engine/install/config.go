@@ -1,11 +1,14 @@
 package install
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -48,7 +51,7 @@ func (s *SourceConfig) Place() string {
 // place is what to call the configuration where it may not be there.
 func (c *Config) place() string {
 	if c.Path == "" {
-		return "the configuration ($FAULTLINE_CLI_CONFIG)"
+		return "the configuration ($" + configVariable + ")"
 	}
 	return c.Path
 }
@@ -66,10 +69,13 @@ func (c *Config) Source(a address.Address) *SourceConfig {
 	return best
 }
 
+// configVariable names the configuration of somebody who wants another than the usual one.
+const configVariable = "FAULTLINE_CLI_CONFIG"
+
 // ConfigPath is where the configuration of this user is: $FAULTLINE_CLI_CONFIG, else
 // faultline/config.hcl in $XDG_CONFIG_HOME or ~/.config. Empty: nowhere.
 func ConfigPath(getenv func(string) string) string {
-	if p := getenv("FAULTLINE_CLI_CONFIG"); p != "" {
+	if p := getenv(configVariable); p != "" {
 		return p
 	}
 	// What is relative would be in the folder of whoever wrote the scenario.
@@ -84,9 +90,11 @@ func ConfigPath(getenv func(string) string) string {
 	return filepath.Join(dir, "faultline", "config.hcl")
 }
 
-// ReadConfig reads the configuration; a file that is not there says nothing. One that
-// everybody may write to is refused: it says whom to trust.
-func ReadConfig(path string) (*Config, error) {
+// ReadConfig reads the configuration at ConfigPath. One that is not there says nothing,
+// unless somebody has named it. One that others may change is refused: it says whom to
+// trust.
+func ReadConfig(getenv func(string) string) (*Config, error) {
+	path, named := ConfigPath(getenv), getenv(configVariable) != ""
 	if path == "" || path == os.DevNull { // the usual way to have none
 		return &Config{Path: path}, nil
 	}
@@ -94,17 +102,41 @@ func ReadConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	text, err := readDocument(abs)
+	f, err := os.Open(abs)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && named:
+		return nil, fmt.Errorf("the configuration %s, which $%s names, is not there; unset the variable for the usual one, or set it to %s for none", abs, configVariable, os.DevNull)
+	case errors.Is(err, fs.ErrNotExist):
+		return &Config{Path: abs}, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	defer f.Close()
+	if err := ownAlone(f); err != nil {
+		return nil, fmt.Errorf("the configuration says whom you trust, and %w", err)
+	}
+	text, err := readDocument(f)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	if text == nil {
-		return &Config{Path: abs}, nil
-	}
-	if info, err := os.Stat(abs); err == nil && info.Mode().Perm()&0o002 != 0 {
-		return nil, fmt.Errorf("the configuration %s can be changed by everybody, and says whom you trust; run: chmod o-w %s", abs, abs)
-	}
 	return ParseConfig(abs, text)
+}
+
+// ownAlone says why a file that is open could be changed by somebody else than this user
+// and root.
+func ownAlone(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	owner, me := info.Sys().(*syscall.Stat_t).Uid, os.Getuid()
+	switch {
+	case owner != 0 && int(owner) != me:
+		return fmt.Errorf("%s belongs to user %d: it has to be yours, or root's; run: chown %d %s", f.Name(), owner, me, f.Name())
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("%s can be changed by others than its owner (mode %04o); run: chmod go-w %s", f.Name(), info.Mode().Perm(), f.Name())
+	}
+	return nil
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/faultline-go/faultline/engine/install/address"
+	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
 const (
@@ -106,34 +107,70 @@ func TestConfigWrong(t *testing.T) {
 }
 
 func TestReadConfig(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "config.hcl")
-	if c, err := ReadConfig(path); err != nil || c.Path != path || len(c.Sources) > 0 {
-		t.Errorf("no file: %+v, %v", c, err)
+	home := t.TempDir()
+	path := filepath.Join(home, ".config", "faultline", "config.hcl")
+	read := func(named string) (*Config, error) {
+		return ReadConfig(func(name string) string { return map[string]string{"HOME": home, configVariable: named}[name] })
 	}
-	if c, err := ReadConfig(os.DevNull); err != nil || len(c.Sources) > 0 {
+	wrong := func(what, named string, want ...string) {
+		t.Helper()
+		_, err := read(named)
+		for _, w := range want {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %v; want %q", what, err, w)
+			}
+		}
+	}
+	if c, err := read(""); err != nil || c.Path != path || len(c.Sources) > 0 {
+		t.Errorf("the usual one is not there: %+v, %v", c, err)
+	}
+	wrong("a named one that is not there", path, path, "$FAULTLINE_CLI_CONFIG", "is not there", "/dev/null")
+	wrong("below what is no folder", filepath.Join(os.DevNull, "config.hcl"), "not a directory")
+	if c, err := read(os.DevNull); err != nil || len(c.Sources) > 0 {
 		t.Errorf("none: %+v, %v", c, err)
+	}
+
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte("dev_overrides {\n lamp = \"bin\"\n}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := ReadConfig(path); err != nil || c.DevOverrides["lamp"] != filepath.Join(dir, "bin") {
-		t.Errorf("%+v, %v", c, err)
+	for _, named := range []string{"", path} {
+		if c, err := read(named); err != nil || c.DevOverrides["lamp"] != filepath.Join(filepath.Dir(path), "bin") {
+			t.Errorf("%q: %+v, %v", named, c, err)
+		}
 	}
-	if err := os.Chmod(path, 0o666); err != nil {
+	for mode, ok := range map[os.FileMode]bool{0o644: true, 0o400: true, 0o620: false, 0o664: false, 0o602: false, 0o666: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(""); ok != (err == nil) {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+	if err := os.Chmod(path, 0o620); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), "changed by everybody") {
-		t.Errorf("everybody may write to it: %v", err)
+	wrong("a group may change it", "", "says whom you trust", path+" can be changed by others than its owner (mode 0620); run: chmod go-w "+path)
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, make([]byte, maxDocument+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	wrong("a large one", "", "more than")
+}
+
+func TestTheConfigurationOfSomebodyElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.hcl")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), "more than") {
-		t.Errorf("a large file: %v", err)
+	plugintest.Need(t, "root", func() error { return os.Chown(path, 65534, 0) })
+	_, err := ReadConfig(func(string) string { return path })
+	if err == nil || !strings.Contains(err.Error(), path+" belongs to user 65534: it has to be yours, or root's; run: chown 0 "+path) {
+		t.Errorf("another user's: %v", err)
 	}
 }
 

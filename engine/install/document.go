@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -27,22 +26,10 @@ type document struct {
 	diags hcl.Diagnostics
 }
 
-// readDocument returns nil when there is no such file.
-func readDocument(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+func readDocument(f *os.File) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
 	if err == nil && len(text) > maxDocument {
-		err = fmt.Errorf("read %s: it has more than %d KB", path, maxDocument>>10)
-	}
-	if text == nil {
-		text = []byte{}
+		err = fmt.Errorf("read %s: it has more than %d KB", f.Name(), maxDocument>>10)
 	}
 	return text, err
 }

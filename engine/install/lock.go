@@ -2,7 +2,9 @@ package install
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -52,12 +54,17 @@ func LockPath(scenario string) string {
 
 // ReadLock reads a lock file; one that is not there locks nothing.
 func ReadLock(path string) (*Lock, error) {
-	text, err := readDocument(path)
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Lock{Path: path}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the lock file: %w", err)
 	}
-	if text == nil {
-		return &Lock{Path: path}, nil
+	defer f.Close()
+	text, err := readDocument(f)
+	if err != nil {
+		return nil, fmt.Errorf("read the lock file: %w", err)
 	}
 	return ParseLock(path, text)
 }
