@@ -49,14 +49,9 @@ func fetch(ctx context.Context, from Source, v *vouched, p Platform, store Store
 	return out, nil
 }
 
-// download copies an archive into a new file, and hashes it meanwhile. With another
-// checksum than the one wanted nobody looks into it.
+// download copies an archive into a new file. With another checksum than the one wanted
+// nobody looks into it.
 func download(ctx context.Context, from Source, v *vouched, a Archive, what, want, path string) (file *os.File, err error) {
-	r, err := from.Archive(ctx, v.address, a)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
 	file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -66,9 +61,12 @@ func download(ctx context.Context, from Source, v *vouched, a Archive, what, wan
 			file.Close()
 		}
 	}()
+	if err = from.Archive(ctx, v.address, a, file); err != nil {
+		return nil, err
+	}
 	h := sha256.New()
-	if _, err = io.Copy(io.MultiWriter(file, h), atMost(r, maxArchive)); err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", what, err)
+	if _, err = io.Copy(h, io.NewSectionReader(file, 0, maxArchive)); err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
 		return nil, untrusted("the archive %s of %s has the SHA-256 %s, and %s was signed or promised; it was changed, or is not complete", what, v.address, got, want)

@@ -27,12 +27,20 @@ func (f folder) Release(ctx context.Context, a address.Address, version string) 
 	return getter(f.get).release(ctx, a, version)
 }
 
-func (f folder) Archive(_ context.Context, a address.Address, archive Archive) (io.ReadCloser, error) {
+func (f folder) Archive(_ context.Context, a address.Address, archive Archive, to *os.File) error {
 	u, err := url.Parse(archive.URL)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Path == "" || path.IsAbs(u.Path) {
-		return nil, fmt.Errorf("the mirror %s says that an archive is at %q, which is not in the mirror", f.dir, archive.URL)
+		return fmt.Errorf("the mirror %s says that an archive is at %q, which is not in the mirror", f.dir, archive.URL)
 	}
-	return f.open(path.Join(a.String(), u.Path), maxArchive)
+	r, err := f.open(path.Join(a.String(), u.Path), maxArchive)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if _, err := io.Copy(to, atMost(r, maxArchive)); err != nil {
+		return fmt.Errorf("read %s: %w", r.Name(), err)
+	}
+	return nil
 }
 
 func (f folder) get(_ context.Context, path string, limit int64) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"regexp"
 
@@ -20,8 +21,8 @@ type Source interface {
 	Versions(ctx context.Context, a address.Address) ([]string, error)
 	// Release says what one version has.
 	Release(ctx context.Context, a address.Address, version string) (*Release, error)
-	// Archive opens an archive of a release. Whoever called closes it.
-	Archive(ctx context.Context, a address.Address, archive Archive) (io.ReadCloser, error)
+	// Archive copies an archive of a release into a file.
+	Archive(ctx context.Context, a address.Address, archive Archive, to *os.File) error
 }
 
 // Release is one version of a plugin at a source.

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -21,6 +20,24 @@ import (
 	"time"
 )
 
+// take is the archive of a source.
+func take(t testing.TB, s Source, place string) (string, error) {
+	t.Helper()
+	to, err := os.CreateTemp(t.TempDir(), "archive")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	if err := s.Archive(t.Context(), lamp, Archive{URL: place}, to); err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(to.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), nil
+}
+
 // serve is a web server, with a certificate of its own authority, and the mirror there.
 func serve(t *testing.T, h http.Handler) (*httptest.Server, *web) {
 	t.Helper()
@@ -31,6 +48,7 @@ func serve(t *testing.T, h http.Handler) (*httptest.Server, *web) {
 		t.Fatal(err)
 	}
 	w := newWeb(base, "faultline/test")
+	w.pause = time.Millisecond
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	w.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots}
@@ -56,15 +74,9 @@ func TestSources(t *testing.T) {
 		if err != nil || !slices.Equal(r.Protocols, []int{1, 2}) || len(r.Archives) != 2 || r.Checksums == nil || r.Signature == nil {
 			t.Fatalf("%s: %+v, %v", name, r, err)
 		}
-		zip, err := s.Archive(t.Context(), lamp, r.Archives[arm])
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(zip)
-		if err != nil || sumOf(string(text)) != r.Archives[arm].SHA256 {
+		if text, err := take(t, s, r.Archives[arm].URL); err != nil || sumOf(text) != r.Archives[arm].SHA256 {
 			t.Errorf("%s: %d bytes, %v", name, len(text), err)
 		}
-		zip.Close()
 		if r, err := s.Release(t.Context(), lamp, "1.3.0"); err != nil || r.Checksums != nil || r.Signature != nil {
 			t.Errorf("%s: without checksums: %+v, %v", name, r, err)
 		}
@@ -77,7 +89,7 @@ func TestSources(t *testing.T) {
 		if _, err := s.Release(t.Context(), lamp, "9.0.0"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: a version that is not there: %v", name, err)
 		}
-		if _, err := s.Archive(t.Context(), lamp, Archive{URL: "none.zip"}); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := take(t, s, "none.zip"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: an archive that is not there: %v", name, err)
 		}
 	}
@@ -119,8 +131,7 @@ func TestFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, place := range []string{"link.zip", "pipe.zip", "folder.zip", "../../../../outside", "/etc/passwd", "file:///etc/passwd", "https://example.com/x.zip", "//host/x.zip", "", "%zz"} {
-		if r, err := (folder{m.dir}).Archive(t.Context(), lamp, Archive{URL: place}); err == nil {
-			r.Close()
+		if _, err := take(t, folder{m.dir}, place); err == nil {
 			t.Errorf("%q is opened", place)
 		}
 	}
@@ -164,15 +175,7 @@ func TestWeb(t *testing.T) {
 	})
 	w.stall = 50 * time.Millisecond
 
-	fetch := func(place string) (string, error) {
-		r, err := w.Archive(t.Context(), lamp, Archive{URL: place})
-		if err != nil {
-			return "", err
-		}
-		defer r.Close()
-		text, err := io.ReadAll(r)
-		return string(text), err
-	}
+	fetch := func(place string) (string, error) { return take(t, w, place) }
 	for _, ok := range []string{"once", "/elsewhere/archive", s.URL + "/elsewhere/archive"} {
 		if text, err := fetch(ok); err != nil || text != "archive" {
 			t.Errorf("%s: %q, %v", ok, text, err)
@@ -243,10 +246,7 @@ func TestWebUser(t *testing.T) {
 		}
 		heard = nil
 		for _, to := range []string{"forbidden", "moved", other.URL + "/elsewhere", "http://127.0.0.1:1/", "%zz"} {
-			r, err := w.Archive(t.Context(), lamp, Archive{URL: to})
-			if err == nil {
-				r.Close()
-			} else if strings.Contains(err.Error(), "hunter2") {
+			if _, err := take(t, w, to); err != nil && strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("a token is shown: %v", err)
 			}
 		}

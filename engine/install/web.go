@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/install/address"
@@ -24,6 +24,7 @@ type web struct {
 	agent  string
 	client *http.Client
 	stall  time.Duration // without a byte, after which a transfer is given up
+	pause  time.Duration // before a file is asked for again
 }
 
 const (
@@ -47,6 +48,7 @@ func newWeb(base *url.URL, agent string) *web {
 		user:  base.User,
 		agent: agent,
 		stall: stallTime,
+		pause: fetchPause,
 		client: &http.Client{Transport: t, CheckRedirect: func(next *http.Request, before []*http.Request) error {
 			switch {
 			case next.URL.Scheme != "https":
@@ -75,26 +77,26 @@ func (w *web) Release(ctx context.Context, a address.Address, version string) (*
 	return getter(w.get).release(ctx, a, version)
 }
 
-func (w *web) Archive(ctx context.Context, a address.Address, archive Archive) (io.ReadCloser, error) {
+func (w *web) Archive(ctx context.Context, a address.Address, archive Archive, to *os.File) error {
 	u, err := url.Parse(archive.URL)
 	if err != nil || archive.URL == "" {
-		return nil, fmt.Errorf("the mirror %s says that an archive is at %q, which is no URL", w.base.Redacted(), archive.URL)
+		return fmt.Errorf("the mirror %s says that an archive is at %q, which is no URL", w.base.Redacted(), archive.URL)
 	}
-	return w.open(ctx, w.base.JoinPath(a.String(), "/").ResolveReference(u), maxArchive)
+	return w.whole(ctx, w.base.JoinPath(a.String(), "/").ResolveReference(u), maxArchive, func(r io.Reader) error {
+		if err := to.Truncate(0); err != nil {
+			return err
+		}
+		_, err := io.Copy(io.NewOffsetWriter(to, 0), r)
+		return err
+	})
 }
 
-func (w *web) get(ctx context.Context, path string, limit int64) ([]byte, error) {
-	u := w.base.JoinPath(path)
-	r, err := w.open(ctx, u, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", u.Redacted(), err)
-	}
-	return text, nil
+func (w *web) get(ctx context.Context, path string, limit int64) (text []byte, err error) {
+	err = w.whole(ctx, w.base.JoinPath(path), limit, func(r io.Reader) (err error) {
+		text, err = io.ReadAll(r)
+		return err
+	})
+	return text, err
 }
 
 // open begins to fetch a file. The reader fails when there is more than the limit, and
@@ -120,10 +122,8 @@ func (w *web) open(ctx context.Context, u *url.URL, limit int64) (io.ReadCloser,
 		return nil, fmt.Errorf("fetch: %w", err) // which names the method and the URL
 	}
 	switch {
-	case answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusGone:
-		err = fmt.Errorf("fetch %s: %w (%d)", u.Redacted(), fs.ErrNotExist, answer.StatusCode)
 	case answer.StatusCode != http.StatusOK:
-		err = fmt.Errorf("fetch %s: the server answers %d %s", u.Redacted(), answer.StatusCode, http.StatusText(answer.StatusCode))
+		err = &statusError{u.Redacted(), answer.StatusCode, retryAfter(answer.Header.Get("Retry-After"), time.Now())}
 	case answer.ContentLength > limit:
 		err = fmt.Errorf("fetch %s: it has %d bytes, and %d are the most that is read", u.Redacted(), answer.ContentLength, limit)
 	}
@@ -134,6 +134,12 @@ func (w *web) open(ctx context.Context, u *url.URL, limit int64) (io.ReadCloser,
 	}
 	return newTransfer(ctx, cancel, answer.Body, limit, w.stall), nil
 }
+
+// stalled says for how long nothing has come.
+type stalled time.Duration
+
+func (s stalled) Error() string { return fmt.Sprintf("nothing has come for %s", time.Duration(s)) }
+func (s stalled) Timeout() bool { return true }
 
 // transfer is an answer's body while it arrives.
 type transfer struct {
@@ -147,7 +153,7 @@ type transfer struct {
 
 func newTransfer(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser, limit int64, stall time.Duration) *transfer {
 	t := &transfer{ctx: ctx, cancel: cancel, body: body, r: atMost(body, limit), stall: stall}
-	t.timer = time.AfterFunc(stall, func() { cancel(fmt.Errorf("nothing has come for %s", stall)) })
+	t.timer = time.AfterFunc(stall, func() { cancel(stalled(stall)) })
 	return t
 }
 
