@@ -14,7 +14,7 @@ const module = "github.com/faultline-go/faultline/"
 // run and plan use of judge what decides when to stop and how much is enough.
 var mayImport = map[string][]string{
 	"engine":             {},
-	"engine/scenario":    {"engine/install/address", "sdk/schema"},
+	"engine/scenario":    {"engine/install/address", "engine/trust", "sdk/schema"},
 	"engine/language":    {"engine/scenario", "sdk/schema"},
 	"engine/plan":        {"engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
 	"engine/run":         {"engine/plan", "engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},

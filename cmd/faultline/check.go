@@ -52,14 +52,14 @@ with 0 when everything is well and with 7 when not.`,
 			if err != nil {
 				return err
 			}
-			s, err := g.load(c.Context(), path, f.variables, h)
+			s, policy, err := g.loadUnder(c.Context(), path, &f.planFlags, h)
 			if err != nil {
 				return err
 			}
 			if f.tick != "" {
 				return g.tick(c, s, &f)
 			}
-			facts, err := g.facts(c, s, h.Host, &f)
+			facts, err := g.facts(c, s, policy, h.Host, &f)
 			if err != nil {
 				return err
 			}
@@ -112,7 +112,7 @@ func (g *global) tick(c *cobra.Command, s *scenario.Scenario, f *checkFlags) err
 
 // facts finds out what the checklist asks for. What cannot be found out is a fact, too:
 // the error says that nothing can.
-func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *checkFlags) (readiness.Facts, error) {
+func (g *global) facts(c *cobra.Command, s *scenario.Scenario, policy *plan.Policy, h *host.Host, f *checkFlags) (readiness.Facts, error) {
 	ctx := c.Context()
 	facts := readiness.Facts{Now: time.Now(), Scenario: s}
 	store, err := journal.Open(g.state())
@@ -146,10 +146,6 @@ func (g *global) facts(c *cobra.Command, s *scenario.Scenario, h *host.Host, f *
 			x.Version = d.Version
 		}
 		facts.Plugins = append(facts.Plugins, x)
-	}
-	policy, err := g.policy(f.policyDir, s)
-	if err != nil {
-		return facts, err
 	}
 	crew, err := g.startCrew(ctx, h, s, policy, "", "")
 	if forbidden := (plan.Problems)(nil); errors.As(err, &forbidden) {

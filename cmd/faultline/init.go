@@ -132,10 +132,6 @@ func (g *global) install(c *cobra.Command, path string, f *initFlags) error {
 		if f.format != "json" {
 			g.showInstalled(c, in, r, false)
 		}
-		var untrusted *install.UntrustedError
-		if errors.As(err, &untrusted) {
-			return refused(err)
-		}
 		return err
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {

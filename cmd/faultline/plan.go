@@ -11,6 +11,7 @@ import (
 
 	"github.com/faultline-go/faultline/engine/plan"
 	"github.com/faultline-go/faultline/engine/scenario"
+	"github.com/faultline-go/faultline/engine/trust"
 )
 
 // planFlags are the flags of the commands that plan.
@@ -38,15 +39,16 @@ func (f *planFlags) newSeed(c *cobra.Command) int64 {
 }
 
 // policy reads the environment's policy in dir; nil when there is none. Where there are
-// policies, and none of them holds, somebody may have misspelt the environment.
-func (g *global) policy(dir string, s *scenario.Scenario) (*plan.Policy, error) {
+// policies, and none of them holds, somebody may have misspelt the environment. From then on
+// plugins start only on the grounds that it allows.
+func (g *global) policy(dir, environment string) (*plan.Policy, error) {
 	if dir == "" {
 		return nil, nil
 	}
 	if err := folder(dir); err != nil && dir != usualPolicyDir {
 		return nil, fmt.Errorf("-policy-dir %s: %w", dir, err)
 	}
-	p, others, err := scenario.LoadPolicy(dir, s.Environment)
+	p, others, err := scenario.LoadPolicy(dir, environment)
 	if err != nil {
 		return nil, err
 	}
@@ -54,14 +56,15 @@ func (g *global) policy(dir string, s *scenario.Scenario) (*plan.Policy, error) 
 		slices.Sort(others)
 		switch has := strings.Join(others, ", "); {
 		case len(others) == 0:
-		case s.Environment == "":
+		case environment == "":
 			g.warnings.once(fmt.Sprintf("no policy holds: the scenario names no environment, and %s has policies for %s; write environment = \"…\" into its scenario block", dir, has))
 		default:
-			g.warnings.once(fmt.Sprintf("no policy holds: %s has none for environment %s, but for %s", dir, s.Environment, has))
+			g.warnings.once(fmt.Sprintf("no policy holds: %s has none for environment %s, but for %s", dir, environment, has))
 		}
 		return nil, nil
 	}
-	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, DenyCapabilities: p.DenyCapabilities, Environment: s.Environment}, nil
+	g.allowed = trust.Policy{Environment: environment, Source: p.Source, Grounds: p.Trust}
+	return &plan.Policy{Source: p.Source, Limits: p.Limits, Plugins: p.Plugins, Faults: p.Faults, DenyCapabilities: p.DenyCapabilities, Environment: environment}, nil
 }
 
 func newPlan(g *global) *cobra.Command {
@@ -83,11 +86,7 @@ targets or the binaries of its plugins have changed since.`,
 			if err != nil {
 				return err
 			}
-			s, err := g.load(c.Context(), pathArg(args), f.variables, h)
-			if err != nil {
-				return err
-			}
-			policy, err := g.policy(f.policyDir, s)
+			s, policy, err := g.loadUnder(c.Context(), pathArg(args), &f, h)
 			if err != nil {
 				return err
 			}

@@ -12,16 +12,18 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/faultline-go/faultline/engine/host/output"
+	"github.com/faultline-go/faultline/engine/install"
+	"github.com/faultline-go/faultline/engine/trust"
 )
 
 // Exit codes beside those of a run's verdict, which package judge has.
 const (
 	exitUsage   = 2 // usage, file, configuration, missing plugin or engine, empty target
-	exitRefused = 7 // nothing was touched: halt, unfinished run, residue, window, policy, plan drift
+	exitRefused = 7 // nothing was touched: halt, unfinished run, residue, window, policy, plan drift, a plugin that nothing vouches for
 )
 
-// exitError ends the program with a code; any other error ends it with exitUsage. A
-// message that is empty was shown already.
+// exitError ends the program with a code; any other error with what codeOf
+// says. A message that is empty was shown already.
 type exitError struct {
 	code int
 	err  error
@@ -36,6 +38,18 @@ func (e *exitError) Error() string {
 func (e *exitError) Unwrap() error { return e.err }
 
 func refused(err error) error { return &exitError{exitRefused, err} }
+
+// codeOf is the code of an error that brings none: what nothing vouches for, or somebody has
+// forbidden, is refused, and everything else is a mistake.
+func codeOf(err error) int {
+	var unknown *trust.Refusal
+	var forbidden *trust.Forbidden
+	var untrusted *install.UntrustedError
+	if errors.As(err, &unknown) || errors.As(err, &forbidden) || errors.As(err, &untrusted) {
+		return exitRefused
+	}
+	return exitUsage
+}
 
 // exit ends with a code alone.
 func exit(code int) error {
@@ -55,7 +69,7 @@ func command(ctx context.Context, p *process) int {
 	}
 	var e *exitError
 	if !errors.As(err, &e) {
-		e = &exitError{exitUsage, err}
+		e = &exitError{codeOf(err), err}
 	}
 	if msg := e.Error(); msg != "" {
 		// It may quote a server, a file or a certificate.
@@ -74,6 +88,7 @@ type global struct {
 	logFile    string
 	log        logWriter
 	insecure   bool
+	allowed    trust.Policy // of the environment, once a scenario is loaded under one
 
 	warnings *warnings // each said once, by all hosts of a command
 }

@@ -137,14 +137,10 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 	if err != nil {
 		return record{}, err
 	}
-	s, err := g.load(ctx, path, f.variables, h)
-	if err != nil {
-		if saved != nil {
-			return record{}, refused(errors.New("the plan's scenario does not load any more: nothing was touched"))
-		}
-		return record{}, err
+	s, policy, err := g.loadUnder(ctx, path, &f.planFlags, h)
+	if shown := (*exitError)(nil); saved != nil && errors.As(err, &shown) {
+		return record{}, refused(errors.New("the plan's scenario does not load any more: nothing was touched"))
 	}
-	policy, err := g.policy(f.policyDir, s)
 	if err != nil {
 		return record{}, err
 	}

@@ -52,7 +52,13 @@ func (g *global) trusted(in *installed) (func(trust.Binary) (trust.Basis, error)
 	}
 	return func(b trust.Binary) (trust.Basis, error) {
 		basis, err := rules.Decide(b)
+		if err == nil {
+			err = g.allowed.Allow(b.Name, basis)
+		}
+		if err != nil {
+			return "", err
+		}
 		g.warnings.once(basis.Warning(b))
-		return basis, err
+		return basis, nil
 	}, nil
 }

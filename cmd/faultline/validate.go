@@ -71,7 +71,7 @@ func (g *global) validateJSON(c *cobra.Command, h plugins, path string, v variab
 		return err
 	}
 	if diags.HasErrors() {
-		return exit(exitUsage)
+		return exit(codeOf(diags))
 	}
 	return nil
 }

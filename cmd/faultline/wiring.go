@@ -172,12 +172,37 @@ func (g *global) load(ctx context.Context, path string, v variables, h plugins) 
 	if err != nil {
 		return nil, err
 	}
+	return g.loaded(scenario.Load(path, o))
+}
+
+// loadUnder is load under the policy of the scenario's environment, which has its say before
+// any plugin starts; nil when there is none.
+func (g *global) loadUnder(ctx context.Context, path string, f *planFlags, h plugins) (*scenario.Scenario, *plan.Policy, error) {
+	o, err := g.loadOptions(ctx, f.variables, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	var policy *plan.Policy
+	var broken error
+	o.Environment = func(name string) error {
+		policy, broken = g.policy(f.policyDir, name)
+		return broken
+	}
 	s, diags := scenario.Load(path, o)
+	if broken != nil {
+		return nil, nil, broken
+	}
+	s, err = g.loaded(s, diags)
+	return s, policy, err
+}
+
+// loaded shows what was found in a scenario.
+func (g *global) loaded(s *scenario.Scenario, diags *scenario.Diagnostics) (*scenario.Scenario, error) {
 	if err := diags.Write(g.process.stderr, g.process.width(), g.errorColor()); err != nil {
 		return nil, err
 	}
 	if diags.HasErrors() {
-		return nil, exit(exitUsage)
+		return nil, exit(codeOf(diags))
 	}
 	g.hide(s.Sensitive)
 	return s, nil

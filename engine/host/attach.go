@@ -43,6 +43,10 @@ func (h *Host) attach(ctx context.Context, name string, at wire.Reattach) (*Plug
 	if !localName.MatchString(name) {
 		return fail(fmt.Errorf("%q is no name of a plugin", name))
 	}
+	basis, err := h.decide(trust.Binary{Name: name, Attached: true})
+	if err != nil {
+		return nil, err
+	}
 	if !h.protocols.have(at.Protocol) {
 		problem, hint := h.protocols.misfit(at.Protocol)
 		return fail(fmt.Errorf("%s: %s", problem, hint))
@@ -68,7 +72,7 @@ func (h *Host) attach(ctx context.Context, name string, at wire.Reattach) (*Plug
 	go a.watch()
 	p := &Plugin{
 		Client: wire.NewWatchedClient(a.conn, h.traces(name)), Name: name,
-		Protocol: at.Protocol, Trust: trust.Attached, Attached: true, attached: a,
+		Protocol: at.Protocol, Trust: basis, Attached: true, attached: a,
 	}
 	if p.Description, err = p.Describe(ctx); err == nil {
 		err = check(p.Description, name)
@@ -131,7 +135,7 @@ func (h *Host) keepAttached(p *Plugin, path string) error {
 	if err := b.hash(); err != nil {
 		return err
 	}
-	b.basis = trust.Attached
+	b.basis = p.Trust
 	kept, err := h.store(b)
 	if err != nil {
 		return err

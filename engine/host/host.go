@@ -47,7 +47,8 @@ type Options struct {
 	// Trust says on what ground a binary may start, or why it may not. It is asked before
 	// anything of the binary is executed or copied, with the checksum of the very
 	// descriptor that will be; and before a description is taken from the cache, so that
-	// having been described once vouches for nothing. It may be called by several
+	// having been described once vouches for nothing. Of a plugin of Reattach it is asked
+	// before anything is said to it, and there is only the name. It may be called by several
 	// goroutines, and for one binary often. nil: whatever is found may start.
 	Trust func(trust.Binary) (trust.Basis, error)
 

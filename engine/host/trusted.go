@@ -8,21 +8,27 @@ import (
 
 // allow asks whether a binary, whose checksum is known, may start. It is asked again
 // where the checksum was looked up and is then taken from the content.
-func (h *Host) allow(b *binary) error {
-	b.basis = ""
-	if h.opts.Trust == nil {
-		b.basis = trust.Insecure
-		return nil
+func (h *Host) allow(b *binary) (err error) {
+	b.basis, err = h.decide(trust.Binary{Name: b.name, Path: b.path, Sum: b.sum})
+	return err
+}
+
+func (h *Host) decide(b trust.Binary) (trust.Basis, error) {
+	switch {
+	case h.opts.Trust != nil:
+	case b.Attached:
+		return trust.Attached, nil
+	default:
+		return trust.Insecure, nil
 	}
-	basis, err := h.opts.Trust(trust.Binary{Name: b.name, Path: b.path, Sum: b.sum})
+	basis, err := h.opts.Trust(b)
 	if err == nil && basis == "" {
-		err = errors.New("plugin " + b.name + " may not start") // whoever forgets to say why does not say yes
+		err = errors.New("plugin " + b.Name + " may not start") // whoever forgets to say why does not say yes
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	b.basis = basis
-	return nil
+	return basis, nil
 }
 
 // ofRun is the ground on which the kept copy of a run's binary starts again: the run was

@@ -72,6 +72,17 @@ func (d *Diagnostics) Error() string {
 	return "no errors"
 }
 
+// Unwrap returns why plugins could not be had, as Options.Describe said it.
+func (d *Diagnostics) Unwrap() []error {
+	var all []error
+	for _, x := range d.list {
+		if err, ok := x.Extra.(error); ok {
+			all = append(all, err)
+		}
+	}
+	return all
+}
+
 // All returns the diagnostics in their plain form, sorted by place.
 func (d *Diagnostics) All() []Diagnostic {
 	if d == nil {

@@ -29,6 +29,9 @@ type Options struct {
 	// Environ looks up an environment variable; FAULTLINE_VAR_x gives variable x.
 	// Nil: there is no environment.
 	Environ func(string) (string, bool)
+	// Environment is told where the scenario is to run, before any plugin is asked for: a
+	// policy may have a say in which of them may start. Its error ends the loading.
+	Environment func(name string) error
 	// Describe returns what a plugin offers. It is asked at most once for each
 	// plugin. Its error is shown to the author of the scenario.
 	Describe func(plugin string) (*schema.Description, error)
@@ -151,6 +154,9 @@ func load(path string, files []*source, opts Options) (*Scenario, *Diagnostics) 
 		l.loadVariables()
 		l.loadLocals()
 		l.loadScenarioBlock()
+		if !l.enter() {
+			break
+		}
 		l.loadPluginBlocks()
 		l.loadLimits()
 		l.loadProbes()
@@ -268,6 +274,18 @@ func (l *loader) loadScenarioBlock() {
 			s.Seed = &n
 		}
 	}
+}
+
+// enter says where the scenario is to run.
+func (l *loader) enter() bool {
+	if l.opts.Environment == nil {
+		return true
+	}
+	err := l.opts.Environment(l.scenario.Environment)
+	if err != nil {
+		l.add(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Environment not usable", Detail: err.Error()})
+	}
+	return err == nil
 }
 
 // warnUnused points at blocks that nothing refers to: often the sign of a

@@ -40,7 +40,14 @@ func (l *loader) plugin(name string, at hcl.Range) *plugin {
 		err = fmt.Errorf("the plugin %q says nothing about itself", name)
 	}
 	if err != nil {
-		l.error(at, "Plugin not available", "The block needs the plugin %q: %s.%s", name, err, l.didYouMean(name, slices.DeleteFunc(slices.Clone(builtin), func(s string) bool { return s == name })))
+		hint := l.didYouMean(name, slices.DeleteFunc(slices.Clone(builtin), func(s string) bool { return s == name }))
+		l.add(&hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Plugin not available",
+			Detail:   fmt.Sprintf("The block needs the plugin %q: %s.%s", name, err, hint),
+			Subject:  &at,
+			Extra:    err,
+		})
 		return p
 	}
 	if why := unusable(d); why != "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -23,6 +24,7 @@ import (
 //	  plugins = ["docker", "http"]
 //	  faults  = ["docker_kill"]
 //	  deny_capabilities = ["exec", "net_admin"]
+//	  trust   = ["builtin", "locked"]
 //	  limits { max_targets = 1 }
 //	}
 type Policy struct {
@@ -32,6 +34,7 @@ type Policy struct {
 	Limits  Limits
 
 	DenyCapabilities []schema.Capability // what no type may need
+	Trust            []trust.Basis       // on what grounds plugins may start; empty: on all
 }
 
 // LoadPolicy reads the policy of an environment from the *.hcl files of a folder. It
@@ -113,8 +116,12 @@ func readPolicy(s *source, environment string) (found *Policy, others []string, 
 
 func (l *loader) policy(b *hclsyntax.Block) *Policy {
 	a := l.args(b, "an environment block", l.root)
-	a.only([]string{"plugins", "faults", "deny_capabilities"}, []string{"limits"})
-	p := &Policy{Plugins: a.names("plugins"), Faults: a.names("faults"), DenyCapabilities: a.capabilities("deny_capabilities")}
+	a.only([]string{"plugins", "faults", "deny_capabilities", "trust"}, []string{"limits"})
+	p := &Policy{
+		Plugins: a.names("plugins"), Faults: a.names("faults"),
+		DenyCapabilities: words(a, "deny_capabilities", "capability", "capabilities", schema.Capabilities()),
+		Trust:            words(a, "trust", "ground", "grounds", trust.Bases()),
+	}
 	l.scenario = &Scenario{}
 	l.blocks = map[string][]*hclsyntax.Block{}
 	for _, inner := range b.Body.Blocks {
@@ -125,32 +132,32 @@ func (l *loader) policy(b *hclsyntax.Block) *Policy {
 	return p
 }
 
-// capabilities reads a list of capabilities. A word that is none is refused: what was
-// meant would not be denied.
-func (a *args) capabilities(name string) []schema.Capability {
+// words reads a list of words of a closed vocabulary. A word that is none is refused: what
+// was meant would not be denied, or allowed.
+func words[T ~string](a *args, name, one, several string, vocabulary []T) []T {
 	v, ok := a.value(name, cty.List(cty.String))
 	if !ok {
 		return nil
 	}
-	known := make([]string, 0, len(schema.Capabilities()))
-	for _, c := range schema.Capabilities() {
-		known = append(known, string(c))
+	known := make([]string, 0, len(vocabulary))
+	for _, w := range vocabulary {
+		known = append(known, string(w))
 	}
-	var out []schema.Capability
+	var out []T
 	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()
-		if e.IsNull() {
-			continue
+		word := ""
+		if !e.IsNull() {
+			word = e.AsString()
 		}
-		word := e.AsString()
 		if !slices.Contains(known, word) {
-			a.error(a.rangeOf(name), "Unknown capability", "There is no capability %q.%s The capabilities are %s.", word, a.l.didYouMean(word, known), strings.Join(known, ", "))
+			a.error(a.rangeOf(name), "Unknown "+one, "There is no %s %q.%s The %s are %s.", one, word, a.l.didYouMean(word, known), several, strings.Join(known, ", "))
 			continue
 		}
-		out = append(out, schema.Capability(word))
+		out = append(out, T(word))
 	}
 	if v.LengthInt() == 0 {
-		a.error(a.rangeOf(name), "Empty list", "Nothing is denied by an empty list. Leave %s out.", name)
+		a.error(a.rangeOf(name), "Empty list", "An empty list says nothing. Leave %s out.", name)
 	}
 	return out
 }

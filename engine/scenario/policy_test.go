@@ -1,12 +1,14 @@
 package scenario
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -28,6 +30,7 @@ func TestLoadPolicy(t *testing.T) {
   plugins = ["docker", "http"]
   faults  = ["docker_kill"]
   deny_capabilities = ["exec", "root"]
+  trust = ["locked", "builtin"]
   limits {
     max_targets   = 1
     max_percent   = 10
@@ -49,6 +52,7 @@ func TestLoadPolicy(t *testing.T) {
 		t.Errorf("the other environments are %q", others)
 	}
 	if p.Source != filepath.Join(dir, "b.hcl") || len(p.Plugins) != 2 || len(p.Faults) != 1 || len(p.DenyCapabilities) != 2 || p.DenyCapabilities[0] != schema.CapExec ||
+		!slices.Equal(p.Trust, []trust.Basis{trust.Locked, trust.BuiltIn}) ||
 		p.Limits.MaxTargets != 1 || p.Limits.MaxPercent != 10 || p.Limits.KeepPerZone != 2 || len(p.Limits.Windows) != 1 {
 		t.Errorf("policy is %+v", p)
 	}
@@ -74,6 +78,9 @@ func TestBrokenPolicy(t *testing.T) {
 		"capability": {`environment "x" { deny_capabilities = ["exec", "net_admn"] }`, `did you mean "net_admin"`},
 		"caps type":  {`environment "x" { deny_capabilities = "exec" }`, "list"},
 		"no caps":    {`environment "x" { deny_capabilities = [] }`, "empty list"},
+		"ground":     {`environment "x" { trust = ["builtin", "lokced"] }`, `did you mean "locked"`},
+		"null":       {`environment "x" { trust = [null] }`, `there is no ground ""`},
+		"no grounds": {`environment "x" { trust = [] }`, "empty list"},
 		"empty":      {`environment "x" { plugins = [] }`, "Nothing is allowed"},
 		"label":      {`environment {}`, "environment \"name\""},
 		"loose":      {`faults = []`, "environment \"name\""},
@@ -89,5 +96,46 @@ func TestBrokenPolicy(t *testing.T) {
 	dir := policyDir(t, map[string]string{"a.hcl": `environment "production" {}`, "b.hcl": `environment "production" {}`})
 	if _, _, err := LoadPolicy(dir, "production"); err == nil || !strings.Contains(err.Error(), "twice") {
 		t.Errorf("two files for one environment: %v", err)
+	}
+}
+
+// A policy has its say before the scenario asks for any plugin, and one that cannot be used
+// ends the loading.
+func TestTheEnvironmentIsToldFirst(t *testing.T) {
+	var said []string
+	var broken error
+	load := func(text string) *Diagnostics {
+		path := filepath.Join(t.TempDir(), "day.hcl")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said = nil
+		_, diags := Load(path, Options{
+			Environment: func(name string) error {
+				said = append(said, "in "+name)
+				return broken
+			},
+			Describe: func(plugin string) (*schema.Description, error) {
+				said = append(said, "plugin "+plugin)
+				return nil, &trust.Forbidden{Plugin: plugin}
+			},
+		})
+		return diags
+	}
+	const probe = "probe \"http\" \"x\" {}\n"
+	diags := load(probe + "variable \"where\" { default = \"production\" }\nscenario \"x\" {\n  environment = var.where\n}")
+	if !slices.Equal(said, []string{"in production", "plugin http"}) {
+		t.Errorf("said %q", said)
+	}
+	var forbidden *trust.Forbidden
+	if !errors.As(diags, &forbidden) || forbidden.Plugin != "http" {
+		t.Errorf("why the plugin could not be had is not in %v", diags)
+	}
+	if load(probe); !slices.Equal(said, []string{"in ", "plugin http"}) {
+		t.Errorf("without a scenario block: said %q", said)
+	}
+	broken = errors.New("the fence is broken")
+	if diags := load("scenario \"x\" {}\n" + probe); !slices.Equal(said, []string{"in "}) || !diags.HasErrors() || !strings.Contains(diags.Error(), "the fence is broken") {
+		t.Errorf("said %q, and %v", said, diags)
 	}
 }

@@ -3,7 +3,8 @@
 // folder under the right name: its checksum must be known. It is known from the build
 // (faultline's own plugins), or from the scenario's lock file. Two ways go past that,
 // both loud: a folder that the user's configuration overrides while a plugin is
-// developed, and -insecure.
+// developed, and -insecure. A process that runs already is not checked, either. An
+// environment's policy can forbid any of it.
 //
 // The package is pure: it compares what it is given.
 package trust
@@ -27,6 +28,9 @@ const (
 	Attached Basis = "attached" // it ran already, and FAULTLINE_REATTACH named its process
 )
 
+// Bases are all of them.
+func Bases() []Basis { return []Basis{BuiltIn, Locked, Override, Insecure, Attached} }
+
 // Checked says whether a checksum was compared.
 func (b Basis) Checked() bool { return b == BuiltIn || b == Locked }
 
@@ -34,6 +38,7 @@ func (b Basis) Checked() bool { return b == BuiltIn || b == Locked }
 // content that will be executed.
 type Binary struct {
 	Name, Path, Sum string
+	Attached        bool // it runs already: there is a name, and nothing to compare
 }
 
 // Rules are what is known and allowed. The zero value lets nothing start.
@@ -49,6 +54,9 @@ type Rules struct {
 // the lock file has belongs to the lock file: a plugin of this build with the same name
 // is another one.
 func (r Rules) Decide(b Binary) (Basis, error) {
+	if b.Attached {
+		return Attached, nil
+	}
 	if dir, ok := r.Overrides[b.Name]; ok && within(dir, b.Path) {
 		return Override, nil
 	}
@@ -100,6 +108,42 @@ type Refusal struct {
 func (e *Refusal) Error() string {
 	return fmt.Sprintf("plugin %s may not start: nothing vouches for %s (SHA-256 %s): %s; %s, or, while you develop it, name its folder under dev_overrides in the CLI configuration; -insecure starts it unchecked, and every report says so",
 		e.Name, e.Path, e.Sum, e.Why, e.Do)
+}
+
+// Policy says on what grounds the operators of an environment let plugins start there. The
+// zero value has no say.
+type Policy struct {
+	Environment string
+	Source      string  // file, for messages
+	Grounds     []Basis // empty: all
+}
+
+// Allow is for what [Rules.Decide] lets start; the error is a [*Forbidden].
+func (p Policy) Allow(plugin string, on Basis) error {
+	if len(p.Grounds) == 0 || slices.Contains(p.Grounds, on) {
+		return nil
+	}
+	return &Forbidden{p, plugin, on}
+}
+
+// Forbidden says that a policy keeps a plugin from starting, and what to do.
+type Forbidden struct {
+	Policy
+	Plugin string
+	On     Basis
+}
+
+func (e *Forbidden) Error() string {
+	do := "ask those whose policy it is"
+	switch e.On {
+	case Override:
+		do = "take it out of dev_overrides in the CLI configuration, and install it with `faultline init`"
+	case Insecure:
+		do = "without -insecure it says what would vouch for it"
+	case Attached:
+		do = "unset FAULTLINE_REATTACH"
+	}
+	return fmt.Sprintf("plugin %s may not start in environment %s: it would start as %q, and %s has trust = %q; %s", e.Plugin, e.Environment, e.On, e.Source, e.Grounds, do)
 }
 
 // Warning is what to tell the user of a plugin that was started unchecked; empty where it

@@ -12,6 +12,8 @@ var (
 	other  = strings.Repeat("c", 64)
 )
 
+func file(name, path, sum string) Binary { return Binary{Name: name, Path: path, Sum: sum} }
+
 func TestDecide(t *testing.T) {
 	built := map[string]string{"docker": ours}
 	lock := map[string][]string{"lamp": {other, theirs}}
@@ -21,23 +23,24 @@ func TestDecide(t *testing.T) {
 		want  Basis
 		says  []string // of a refusal
 	}{
-		"our own":                   {Rules{BuiltIn: built}, Binary{"docker", "/bin/faultline-plugin-docker", ours}, BuiltIn, nil},
-		"our own, anywhere":         {Rules{BuiltIn: built}, Binary{"docker", "/tmp/faultline-plugin-docker", ours}, BuiltIn, nil},
-		"our own under another":     {Rules{BuiltIn: built}, Binary{"dokcer", "/x/faultline-plugin-dokcer", ours}, "", []string{"was not built with this faultline", "faultline init"}},
-		"of another build":          {Rules{BuiltIn: built}, Binary{"docker", "/x/faultline-plugin-docker", other}, "", []string{"/x/faultline-plugin-docker", other, "has SHA-256 " + ours, "one build"}},
-		"locked, of any platform":   {Rules{BuiltIn: built, Locked: lock}, Binary{"lamp", "/x/faultline-plugin-lamp", theirs}, Locked, nil},
-		"not what is locked":        {Rules{Locked: lock, LockFile: "day/.faultline.lock.hcl"}, Binary{"lamp", "/x/faultline-plugin-lamp", ours}, "", []string{"day/.faultline.lock.hcl has other checksums", "faultline init"}},
-		"the lock has the name":     {Rules{BuiltIn: built, Locked: map[string][]string{"docker": {theirs}}}, Binary{"docker", "/x/faultline-plugin-docker", ours}, "", []string{"has other checksums"}},
-		"an entry without sums":     {Rules{BuiltIn: built, Locked: map[string][]string{"docker": nil}}, Binary{"docker", "/x/faultline-plugin-docker", ours}, "", []string{"has other checksums"}},
-		"overridden":                {Rules{Locked: lock, Overrides: map[string]string{"lamp": "/home/me/lamp/"}}, Binary{"lamp", "/home/me/lamp/faultline-plugin-lamp", ours}, Override, nil},
-		"overridden, of elsewhere":  {Rules{BuiltIn: built, Overrides: map[string]string{"lamp": "/home/me/lamp"}}, Binary{"lamp", "/home/me/lamp/../faultline-plugin-lamp", ours}, "", []string{"not built with"}},
-		"below an overridden":       {Rules{BuiltIn: built, Overrides: map[string]string{"lamp": "/home/me"}}, Binary{"lamp", "/home/me/lamp/faultline-plugin-lamp", ours}, "", []string{"not built with"}},
-		"an empty override":         {Rules{BuiltIn: built, Overrides: map[string]string{"lamp": ""}}, Binary{"lamp", "./faultline-plugin-lamp", ours}, "", []string{"not built with"}},
-		"another plugin's override": {Rules{BuiltIn: built, Overrides: map[string]string{"lamp": "/home/me"}}, Binary{"docker", "/home/me/faultline-plugin-docker", other}, "", []string{"one build"}},
-		"insecure":                  {Rules{Insecure: true}, Binary{"lamp", "/x/faultline-plugin-lamp", other}, Insecure, nil},
-		"insecure, and checked":     {Rules{BuiltIn: built, Insecure: true}, Binary{"docker", "/x/faultline-plugin-docker", ours}, BuiltIn, nil},
-		"a build without sums":      {Rules{}, Binary{"docker", "/x/faultline-plugin-docker", ours}, "", []string{"without the checksums of its plugins", "make build"}},
-		"no checksum":               {Rules{BuiltIn: built}, Binary{"lamp", "/x/faultline-plugin-lamp", ""}, "", []string{"nothing vouches"}},
+		"our own":                   {Rules{BuiltIn: built}, file("docker", "/bin/faultline-plugin-docker", ours), BuiltIn, nil},
+		"our own, anywhere":         {Rules{BuiltIn: built}, file("docker", "/tmp/faultline-plugin-docker", ours), BuiltIn, nil},
+		"our own under another":     {Rules{BuiltIn: built}, file("dokcer", "/x/faultline-plugin-dokcer", ours), "", []string{"was not built with this faultline", "faultline init"}},
+		"of another build":          {Rules{BuiltIn: built}, file("docker", "/x/faultline-plugin-docker", other), "", []string{"/x/faultline-plugin-docker", other, "has SHA-256 " + ours, "one build"}},
+		"locked, of any platform":   {Rules{BuiltIn: built, Locked: lock}, file("lamp", "/x/faultline-plugin-lamp", theirs), Locked, nil},
+		"not what is locked":        {Rules{Locked: lock, LockFile: "day/.faultline.lock.hcl"}, file("lamp", "/x/faultline-plugin-lamp", ours), "", []string{"day/.faultline.lock.hcl has other checksums", "faultline init"}},
+		"the lock has the name":     {Rules{BuiltIn: built, Locked: map[string][]string{"docker": {theirs}}}, file("docker", "/x/faultline-plugin-docker", ours), "", []string{"has other checksums"}},
+		"an entry without sums":     {Rules{BuiltIn: built, Locked: map[string][]string{"docker": nil}}, file("docker", "/x/faultline-plugin-docker", ours), "", []string{"has other checksums"}},
+		"overridden":                {Rules{Locked: lock, Overrides: map[string]string{"lamp": "/home/me/lamp/"}}, file("lamp", "/home/me/lamp/faultline-plugin-lamp", ours), Override, nil},
+		"overridden, of elsewhere":  {Rules{BuiltIn: built, Overrides: map[string]string{"lamp": "/home/me/lamp"}}, file("lamp", "/home/me/lamp/../faultline-plugin-lamp", ours), "", []string{"not built with"}},
+		"below an overridden":       {Rules{BuiltIn: built, Overrides: map[string]string{"lamp": "/home/me"}}, file("lamp", "/home/me/lamp/faultline-plugin-lamp", ours), "", []string{"not built with"}},
+		"an empty override":         {Rules{BuiltIn: built, Overrides: map[string]string{"lamp": ""}}, file("lamp", "./faultline-plugin-lamp", ours), "", []string{"not built with"}},
+		"another plugin's override": {Rules{BuiltIn: built, Overrides: map[string]string{"lamp": "/home/me"}}, file("docker", "/home/me/faultline-plugin-docker", other), "", []string{"one build"}},
+		"insecure":                  {Rules{Insecure: true}, file("lamp", "/x/faultline-plugin-lamp", other), Insecure, nil},
+		"insecure, and checked":     {Rules{BuiltIn: built, Insecure: true}, file("docker", "/x/faultline-plugin-docker", ours), BuiltIn, nil},
+		"it runs already":           {Rules{Locked: lock}, Binary{Name: "lamp", Attached: true}, Attached, nil},
+		"a build without sums":      {Rules{}, file("docker", "/x/faultline-plugin-docker", ours), "", []string{"without the checksums of its plugins", "make build"}},
+		"no checksum":               {Rules{BuiltIn: built}, file("lamp", "/x/faultline-plugin-lamp", ""), "", []string{"nothing vouches"}},
 	} {
 		got, err := c.rules.Decide(c.of)
 		if got != c.want || (err == nil) != (c.want != "") {
@@ -55,8 +58,30 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func TestPolicy(t *testing.T) {
+	strict := Policy{"production", "policy.d/production.hcl", []Basis{BuiltIn, Locked}}
+	for _, on := range Bases() {
+		if err := (Policy{}).Allow("lamp", on); err != nil {
+			t.Errorf("%s, without a policy: %v", on, err)
+		}
+		err := strict.Allow("lamp", on)
+		var forbidden *Forbidden
+		if on.Checked() != (err == nil) || err != nil && !errors.As(err, &forbidden) {
+			t.Errorf("%s: %v", on, err)
+		}
+		for _, want := range []string{"plugin lamp may not start in environment production", `"` + string(on) + `"`, "policy.d/production.hcl", `["builtin" "locked"]`} {
+			if err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q does not say %q", on, err, want)
+			}
+		}
+	}
+	if err := (Policy{Grounds: []Basis{Override}}).Allow("docker", BuiltIn); err == nil {
+		t.Error("what is built in is allowed although only overrides are")
+	}
+}
+
 func TestUncheckedIsLoud(t *testing.T) {
-	x := Binary{"lamp", "/home/me/faultline-plugin-lamp", other}
+	x := file("lamp", "/home/me/faultline-plugin-lamp", other)
 	for basis, want := range map[Basis]string{BuiltIn: "", Locked: "", Override: "/home/me", Insecure: other} {
 		if got := basis.Warning(x); (got == "") != (want == "") || !strings.Contains(got, want) || basis.Checked() != (want == "") {
 			t.Errorf("%s: warning %q, checked %v", basis, got, basis.Checked())
