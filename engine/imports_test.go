@@ -18,12 +18,13 @@ var mayImport = map[string][]string{
 	"engine/language":    {"engine/scenario", "sdk/schema"},
 	"engine/plan":        {"engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
 	"engine/run":         {"engine/plan", "engine/scenario", "engine/judge", "engine/journal", "sdk/schema", "sdk/wire"},
-	"engine/journal":     {"sdk/arbiter"},
+	"engine/durable":     {},
+	"engine/journal":     {"engine/durable", "sdk/arbiter"},
 	"engine/judge":       {"engine/journal", "engine/trust"},
 	"engine/report":      {"engine/conformance", "engine/coverage", "engine/judge", "engine/journal", "engine/readiness", "engine/trust"},
 	"engine/history":     {"engine/judge", "engine/journal"},
 	"engine/coverage":    {"engine/scenario", "engine/history", "engine/judge", "sdk/schema"},
-	"engine/host":        {"engine/trust", "sdk/schema", "sdk/wire"},
+	"engine/host":        {"engine/durable", "engine/trust", "sdk/schema", "sdk/wire"},
 	"engine/recover":     {"engine/journal", "engine/judge", "sdk/arbiter", "sdk/wire"},
 	"engine/selftest":    {"engine/journal", "engine/judge", "engine/recover", "sdk/arbiter", "sdk/schema"},
 	"engine/live":        {"engine/journal", "engine/judge", "engine/plan", "engine/run", "sdk/schema"},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"engine/hold":        {},
 	"engine/ledger":      {},
 	"engine/note":        {},
-	"engine/install":     {},
+	"engine/install":     {"engine/durable", "sdk/schema"},
 	"engine/simulation":  {}, // tests only
 }
 

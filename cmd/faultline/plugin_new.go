@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/scaffold"
 )
@@ -28,7 +29,7 @@ CI file.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o := scaffold.Options{Name: args[0], Module: module, SDK: "v" + release, Go: goVersion()}
 			if dir == "" {
-				dir = "faultline-plugin-" + args[0]
+				dir = install.BinaryName(args[0])
 			}
 			own, err := trust.ParseSums(builtinPlugins)
 			if err != nil {

@@ -44,7 +44,7 @@ one that the agent has. Users name that key in their configuration.`,
 			}
 			r := publish.Release{Source: a, Version: version, License: license}
 			if len(args) == 0 {
-				args = []string{filepath.Join("bin", host.Prefix+a.Name)}
+				args = []string{filepath.Join("bin", install.BinaryName(a.Name))}
 			}
 			if r.Binaries, err = binaries(args); err != nil {
 				return err

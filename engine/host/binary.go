@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/faultline-go/faultline/engine/durable"
 	"github.com/faultline-go/faultline/engine/trust"
 )
 
@@ -176,17 +177,8 @@ func (b *binary) copyTo(path string) error {
 	}
 	for _, d := range []string{dir, filepath.Dir(dir)} {
 		if err == nil {
-			err = syncDir(d)
+			err = durable.SyncDir(d)
 		}
 	}
 	return err
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -11,10 +11,12 @@ import (
 	"strings"
 
 	"github.com/agext/levenshtein"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // Prefix begins the name of every plugin's binary.
-const Prefix = "faultline-plugin-"
+const Prefix = schema.BinaryPrefix
 
 var localName = regexp.MustCompile(`^[a-z0-9]+$`)
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/faultline-go/faultline/engine/install/address"
 	"github.com/faultline-go/faultline/engine/install/sshsig"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // SignatureNamespace is what the signature over a release's checksums is made for:
@@ -16,7 +17,7 @@ import (
 const SignatureNamespace = "faultline-plugin"
 
 // BinaryName is the name of a plugin's binary.
-func BinaryName(name string) string { return "faultline-plugin-" + name }
+func BinaryName(name string) string { return schema.BinaryPrefix + name }
 
 // ChecksumsName is the name of a release's checksum file; its signature has .sig behind.
 func ChecksumsName(name, version string) string {

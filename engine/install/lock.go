@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/faultline-go/faultline/engine/durable"
 	"github.com/faultline-go/faultline/engine/install/address"
 )
 
@@ -129,7 +130,7 @@ func (l *Lock) Write() (bool, error) {
 	if old, err := os.ReadFile(l.Path); err == nil && bytes.Equal(old, text) {
 		return false, nil
 	}
-	if err := writeWhole(l.Path, text, 0o644); err != nil {
+	if err := durable.WriteFile(l.Path, text, 0o644); err != nil {
 		return false, fmt.Errorf("write the lock file: %w", err)
 	}
 	return true, nil

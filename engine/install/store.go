@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/faultline-go/faultline/engine/durable"
 )
 
 // Store keeps binaries by their SHA-256, below a folder:
@@ -90,7 +92,7 @@ func (g *staging) binary(name string) string { return filepath.Join(g.dir, Binar
 // Another program may have done the same meanwhile.
 func (g *staging) keep(name, sum string) error {
 	entry := filepath.Join(g.store.Dir, sum)
-	err := syncDir(g.dir)
+	err := durable.SyncDir(g.dir)
 	if err == nil {
 		err = os.Rename(g.dir, entry)
 	}
@@ -99,11 +101,11 @@ func (g *staging) keep(name, sum string) error {
 			return nil
 		}
 		if err = os.Rename(g.binary(name), g.store.Path(name, sum)); err == nil {
-			err = syncDir(entry)
+			err = durable.SyncDir(entry)
 		}
 	}
 	if err == nil {
-		err = syncDir(g.store.Dir)
+		err = durable.SyncDir(g.store.Dir)
 	}
 	if err != nil {
 		return fmt.Errorf("put %s into the plugin store: %w", BinaryName(name), err)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline-go/faultline/engine/durable"
 	"github.com/faultline-go/faultline/sdk/arbiter"
 )
 
@@ -117,7 +118,7 @@ func (s *Store) Create(run string) (_ *Writer, err error) {
 	defer closeUnless(&err, f)
 	w.file = s.disk(run, diskFile{f})
 	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := syncDir(d); err != nil {
+		if err := durable.SyncDir(d); err != nil {
 			return nil, fmt.Errorf("create journal: %w", err)
 		}
 	}
@@ -262,13 +263,4 @@ func closeUnless(err *error, c io.Closer) {
 	if *err != nil {
 		c.Close()
 	}
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

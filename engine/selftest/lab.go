@@ -11,10 +11,12 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 const (
-	pluginPrefix = "faultline-plugin-"
+	pluginPrefix = schema.BinaryPrefix
 	programName  = "faultline"
 )
 

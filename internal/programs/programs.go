@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/faultline-go/faultline/engine/trust"
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // BuiltEnv names the environment variable with the folder of programs that were built
@@ -39,7 +40,7 @@ func Put(dir string, names ...string) error {
 	// As the Makefile does: plugins first, then faultline with their checksums.
 	plugins, others := map[string]string{}, []string{}
 	for _, name := range names {
-		plugin, ok := strings.CutPrefix(name, pluginPrefix)
+		plugin, ok := strings.CutPrefix(name, schema.BinaryPrefix)
 		if !ok {
 			others = append(others, name)
 			continue
@@ -81,11 +82,9 @@ func build(root, dir string, names []string, flag string) error {
 	return nil
 }
 
-const pluginPrefix = "faultline-plugin-"
-
 // source is the folder of a program in the module.
 func source(name string) string {
-	if plugin, ok := strings.CutPrefix(name, pluginPrefix); ok {
+	if plugin, ok := strings.CutPrefix(name, schema.BinaryPrefix); ok {
 		return "plugins/" + plugin
 	}
 	if name == "shop" {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // spared says which of all processes are never offered as targets, and why: the
@@ -34,7 +36,7 @@ func spared() (func(process) string, error) {
 			return "it is this plugin"
 		case ancestors[p.PID]:
 			return "faultline itself runs under it"
-		case name == "faultline" || strings.HasPrefix(name, "faultline-plugin-"):
+		case name == "faultline" || strings.HasPrefix(name, schema.BinaryPrefix):
 			return "it is a part of faultline"
 		}
 		return ""

@@ -18,6 +18,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 //go:embed plugin files
@@ -50,7 +52,7 @@ func Write(dir string, o Options) ([]string, error) {
 		return nil, fmt.Errorf("plugin name %q: use lower-case letters and digits, and begin with a letter", o.Name)
 	}
 	if o.Module == "" {
-		o.Module = "faultline-plugin-" + o.Name
+		o.Module = schema.BinaryPrefix + o.Name
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty: choose another folder", dir)

@@ -39,6 +39,9 @@ func find[T any](all []T, is func(*T) bool) *T {
 	return nil
 }
 
+// BinaryPrefix begins the name of every plugin's binary; its local name follows.
+const BinaryPrefix = "faultline-plugin-"
+
 // PluginOf returns the local name of the plugin that serves a type: the text
 // before its first underscore, or the whole of it.
 func PluginOf(typ string) string {

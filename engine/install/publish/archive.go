@@ -6,12 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/faultline-go/faultline/engine/install"
@@ -141,17 +139,4 @@ func writeFile(path string, text []byte) error {
 		err = e
 	}
 	return err
-}
-
-// syncDir makes renames last. Some file systems of sticks cannot, and need not.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); !errors.Is(err, syscall.EINVAL) {
-		return err
-	}
-	return nil
 }

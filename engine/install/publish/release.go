@@ -23,6 +23,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/faultline-go/faultline/engine/durable"
 	"github.com/faultline-go/faultline/engine/install"
 	"github.com/faultline-go/faultline/engine/install/address"
 	"github.com/faultline-go/faultline/engine/install/sshsig"
@@ -161,7 +162,8 @@ func (r Release) Publish(ctx context.Context, mirror string, sign Signer) (Publi
 			return wrap(err)
 		}
 	}
-	if err := syncDir(dir); err != nil {
+	// Some file systems of sticks cannot make renames last, and need not.
+	if err := durable.SyncDir(dir); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return wrap(err)
 	}
 	return p, nil

@@ -1,4 +1,5 @@
-package install
+// Package durable makes files and their names survive a power loss.
+package durable
 
 import (
 	"io/fs"
@@ -6,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// writeWhole writes a file so that whoever reads it, after a crash too, sees all of it
-// or what was there before.
-func writeWhole(path string, text []byte, mode fs.FileMode) error {
+// WriteFile writes a file so that whoever reads it, after a crash too, sees all of it or
+// what was there before.
+func WriteFile(path string, text []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
@@ -28,12 +29,13 @@ func writeWhole(path string, text []byte, mode fs.FileMode) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = SyncDir(filepath.Dir(path))
 	}
 	return err
 }
 
-func syncDir(path string) error {
+// SyncDir makes what was created, renamed or removed in a folder last.
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
