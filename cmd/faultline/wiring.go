@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -232,7 +233,8 @@ func planError(err error) error {
 // gitCommit is the commit of the scenario's folder, with "-dirty" when the folder
 // has changes; empty without git or a repository. It is a note in the report: any
 // failure means that there is none. The folder may be anybody's work, and is only looked
-// at: no monitor, hook or transport that its repository's configuration names is run.
+// at: no monitor, filter, hook or transport that its repository's configuration names is
+// run.
 func gitCommit(ctx context.Context, path string) string {
 	dir := path
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
@@ -240,8 +242,9 @@ func gitCommit(ctx context.Context, path string) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	options := []string{"--no-optional-locks", "-c", "core.fsmonitor=false", "-C", dir}
 	git := func(args ...string) (string, error) {
-		c := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-c", "core.fsmonitor=false", "-C", dir}, args...)...)
+		c := exec.CommandContext(ctx, "git", slices.Concat(options, args)...)
 		c.Env = append(os.Environ(), "GIT_ALLOW_PROTOCOL=none") // missing objects are not fetched
 		out, err := c.Output()
 		return strings.TrimSpace(string(out)), err
@@ -250,7 +253,23 @@ func gitCommit(ctx context.Context, path string) string {
 	if err != nil {
 		return ""
 	}
-	if changes, err := git("status", "--porcelain", "--ignore-submodules=dirty", "--", "."); err == nil && changes != "" {
+	// To compare contents is to run the filters that attributes ask for, git-lfs or whatever
+	// the repository names. None is configured any more when each of its settings is empty.
+	filters, err := git("config", "--name-only", "-z", "--get-regexp", `^filter\.`)
+	if exit := (*exec.ExitError)(nil); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) { // 1: there is none
+		return ""
+	}
+	for _, key := range strings.FieldsFunc(filters, func(r rune) bool { return r == 0 }) {
+		if strings.Contains(key, "=") { // -c would set another one
+			return ""
+		}
+		options = append(options, "-c", key+"=")
+	}
+	changes, err := git("status", "--porcelain", "--ignore-submodules=dirty", "--", ".")
+	if err != nil {
+		return ""
+	}
+	if changes != "" {
 		commit += "-dirty"
 	}
 	return commit
