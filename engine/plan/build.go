@@ -285,6 +285,7 @@ func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins 
 	if x.Spec.Observe == 0 {
 		x.Spec.Observe = observeFor(x.Spec)
 	}
+	x.Spec.Observe = max(x.Spec.Observe, steadyAfter(x.Spec))
 	x.Needs = judge.NeedsOfExperiment(x.Spec)
 	end, lastFault := longest(x.Steps)
 	x.lasts = x.Spec.Baseline + max(end, lastFault+x.Spec.Observe)
@@ -348,6 +349,19 @@ func observeFor(e journal.ExperimentSpec) time.Duration {
 		longest = max(longest, judge.NeedsOf(o, phase, len(e.Faults) > 0, 0).Lasts*6/5)
 	}
 	return min(longest.Round(time.Second), maxObserve)
+}
+
+// steadyAfter is how long a run looks at least after the last fault: until every objective
+// can be called steady, or until it is too late for that.
+func steadyAfter(e journal.ExperimentSpec) time.Duration {
+	if len(e.Faults) == 0 {
+		return 0
+	}
+	longest := time.Duration(0)
+	for _, o := range e.Objectives {
+		longest = max(longest, judge.SteadyAfter(o))
+	}
+	return min(longest, e.RecoverWithin+judge.SteadyWindow)
 }
 
 // prepare asks each fault to look at its targets now. It learns what the fault

@@ -187,6 +187,10 @@ func TestBuildTimes(t *testing.T) {
 			change: func(s *scenario.Scenario) { s.Experiments[0].Observe = 7 * time.Second },
 		},
 		{
+			name: "and no shorter than it takes to call it steady", planned: 20 * time.Second, observe: 5 * time.Second, longest: 35 * time.Second,
+			change: func(s *scenario.Scenario) { s.Experiments[0].Observe = 2 * time.Second },
+		},
+		{
 			name: "a fault that starts late is under fault no longer", planned: 20 * time.Second, observe: 5 * time.Second, longest: 45 * time.Second,
 			change: func(s *scenario.Scenario) { s.Experiments[0].Steps[0].Start = 10 * time.Second },
 		},

@@ -45,7 +45,7 @@ type Plan struct {
 	Limits      Limits                     `json:"limits"`
 	// Capabilities are what the plugins need for it, by what they say of themselves.
 	Capabilities []CapabilityUse `json:"capabilities,omitempty"`
-	Longest      time.Duration   `json:"longest_ns"` // of the whole run when nothing goes wrong
+	Longest      time.Duration   `json:"longest_ns"` // of the whole run when nothing goes wrong, and what is to recover does at once
 	Warnings     []string        `json:"warnings,omitempty"`
 }
 
