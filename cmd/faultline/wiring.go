@@ -211,7 +211,18 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Checksums: c.checksums(), Policy: policy, LastTurn: g.lastTurn})
+	lock, err := install.ReadLock(install.LockPath(s.Source))
+	if err != nil {
+		return nil, err
+	}
+	locked := map[string][]string{}
+	for _, p := range lock.Plugins {
+		locked[p.Name] = lock.Sums(p.Name)
+	}
+	p, err := plan.Build(ctx, s, c, plan.Options{
+		Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn,
+		Checksums: c.checksums(), Locked: locked, Platform: install.ThisPlatform().String(),
+	})
 	if err != nil {
 		return nil, planError(err)
 	}
