@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ func newHalt(g *global) *cobra.Command {
 		Use:   "halt",
 		Short: "Stop every run at once, and let none begin until released",
 		Long: `halt stops every run of the state folder, from any terminal: their faults are put
-back, and no new run begins until ` + "`faultline halt -release`" + `. It waits until everything
+back, and no new run begins until ` + "`faultline halt -release`" + `. Whoever meets the halt is told
+the -reason; in a hurry leave it out, and give it with a second halt. It waits until everything
 is put back, and says how long that took. Runs that died before and were not recovered it
 names, and ends with code 5: what they broke may still be broken. With -drill it does the
 same and releases the halt again: practise it while it does not matter.`,
@@ -35,17 +37,11 @@ same and releases the halt again: practise it while it does not matter.`,
 			if release && drill {
 				return errors.New("-release and -drill exclude each other")
 			}
-			switch {
-			case reason != "":
-			case drill:
-				reason = "drill"
-			case release: // whoever meets a halt is told that this ends it
-				reason = "no reason was given"
-			default:
-				return errors.New("say why with -reason: it is put on record")
+			if release { // whoever meets a halt is told that this ends it, and need not say why
+				return g.release(c, cmp.Or(reason, "no reason was given"))
 			}
-			if release {
-				return g.release(c, reason)
+			if drill {
+				reason = cmp.Or(reason, "drill")
 			}
 			return g.halt(c, reason, drill)
 		},
@@ -101,6 +97,9 @@ func (g *global) halt(c *cobra.Command, reason string, drill bool) error {
 	}
 	dead = slices.DeleteFunc(dead, func(r journal.RunInfo) bool { return slices.Contains(live, r.ID) })
 	fmt.Fprintf(c.OutOrStdout(), "Halted: %s (by %s, %s). %d runs are live.\n", h.Reason, h.By, h.At.Local().Format(time.DateTime), len(live))
+	if h.Unexplained {
+		fmt.Fprintln(c.OutOrStdout(), "Tell those who meet it why: `faultline halt -reason TEXT`.")
+	}
 	dirty := false
 	for _, id := range live {
 		info, err := waitEnded(c.Context(), store, id)

@@ -128,10 +128,7 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 	}
 	seed := f.newSeed(c)
 	if saved != nil {
-		path, seed, f.recorded = saved.Scenario.Source, saved.Seed, saved.Variables
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(saved.Workdir, path)
-		}
+		path, seed, f.recorded = sourceOf(saved), saved.Seed, saved.Variables
 	}
 	h, err := g.host(path)
 	if err != nil {
@@ -185,6 +182,19 @@ func (g *global) gameDay(c *cobra.Command, path string, f *runFlags) (record, er
 		return record{}, err
 	}
 	return g.execute(ctx, store, crew, p, id, s.Sensitive, f)
+}
+
+// sourceOf is where the scenario of a saved plan lies: as it was named in the folder where
+// it was planned, or, on another machine, in this one. What it says is compared.
+func sourceOf(saved *plan.Plan) string {
+	path := saved.Scenario.Source
+	if filepath.IsAbs(path) {
+		return path
+	}
+	if abs := filepath.Join(saved.Workdir, path); !there(path) || there(abs) {
+		return abs
+	}
+	return path
 }
 
 // cannotBeMade refuses a saved plan.

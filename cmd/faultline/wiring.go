@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -235,7 +236,18 @@ func (g *global) build(ctx context.Context, s *scenario.Scenario, c *crew, seed 
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	p, err := plan.Build(ctx, s, c, plan.Options{Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Checksums: c.checksums(), Policy: policy, LastTurn: g.lastTurn})
+	lock, err := install.ReadLock(install.LockPath(s.Source))
+	if err != nil {
+		return nil, err
+	}
+	locked := map[string][]string{}
+	for _, p := range lock.Plugins {
+		locked[p.Name] = lock.Sums(p.Name)
+	}
+	p, err := plan.Build(ctx, s, c, plan.Options{
+		Seed: seed, GitCommit: gitCommit(ctx, s.Source), Workdir: workdir, Policy: policy, LastTurn: g.lastTurn,
+		Checksums: c.checksums(), Locked: locked, Platform: install.ThisPlatform().String(),
+	})
 	if err != nil {
 		return nil, planError(err)
 	}
@@ -257,7 +269,8 @@ func planError(err error) error {
 // gitCommit is the commit of the scenario's folder, with "-dirty" when the folder
 // has changes; empty without git or a repository. It is a note in the report: any
 // failure means that there is none. The folder may be anybody's work, and is only looked
-// at: no monitor, hook or transport that its repository's configuration names is run.
+// at: no monitor, filter, hook or transport that its repository's configuration names is
+// run.
 func gitCommit(ctx context.Context, path string) string {
 	dir := path
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
@@ -265,8 +278,9 @@ func gitCommit(ctx context.Context, path string) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	options := []string{"--no-optional-locks", "-c", "core.fsmonitor=false", "-C", dir}
 	git := func(args ...string) (string, error) {
-		c := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-c", "core.fsmonitor=false", "-C", dir}, args...)...)
+		c := exec.CommandContext(ctx, "git", slices.Concat(options, args)...)
 		c.Env = append(os.Environ(), "GIT_ALLOW_PROTOCOL=none") // missing objects are not fetched
 		out, err := c.Output()
 		return strings.TrimSpace(string(out)), err
@@ -275,7 +289,23 @@ func gitCommit(ctx context.Context, path string) string {
 	if err != nil {
 		return ""
 	}
-	if changes, err := git("status", "--porcelain", "--ignore-submodules=dirty", "--", "."); err == nil && changes != "" {
+	// To compare contents is to run the filters that attributes ask for, git-lfs or whatever
+	// the repository names. None is configured any more when each of its settings is empty.
+	filters, err := git("config", "--name-only", "-z", "--get-regexp", `^filter\.`)
+	if exit := (*exec.ExitError)(nil); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) { // 1: there is none
+		return ""
+	}
+	for _, key := range strings.FieldsFunc(filters, func(r rune) bool { return r == 0 }) {
+		if strings.Contains(key, "=") { // -c would set another one
+			return ""
+		}
+		options = append(options, "-c", key+"=")
+	}
+	changes, err := git("status", "--porcelain", "--ignore-submodules=dirty", "--", ".")
+	if err != nil {
+		return ""
+	}
+	if changes != "" {
 		commit += "-dirty"
 	}
 	return commit

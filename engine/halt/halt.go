@@ -30,6 +30,8 @@ type Halt struct {
 	Reason string    `json:"reason"`
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
+	// Unexplained says that nobody has given a reason: the next who halts can give one.
+	Unexplained bool `json:"unexplained,omitempty"`
 
 	// What only a drill has.
 	Took time.Duration `json:"took_ns,omitempty"` // from the halt to verified clean
@@ -58,13 +60,25 @@ func Get(dir string) (Halt, error) {
 	return h, nil
 }
 
-// Put stops everything. A halt in force stays as it was, with the first reason, and
-// is returned.
+// Put stops everything. Without a reason it says who gave none, and where. A halt in force
+// stays as it was, with the first reason, and is returned.
 func Put(dir, reason, by string) (Halt, error) {
-	if h, err := Get(dir); err == nil {
+	h, err := Get(dir)
+	inForce := err == nil
+	switch {
+	case inForce && (reason == "" || !h.Unexplained):
 		return h, nil
+	case inForce:
+		h.Reason, h.Unexplained = reason, false
+	default:
+		h = Halt{Format: format, Action: "halt", Reason: reason, By: by, At: time.Now().UTC(), Unexplained: reason == ""}
 	}
-	h := Halt{Format: format, Action: "halt", Reason: reason, By: by, At: time.Now().UTC()}
+	if h.Unexplained {
+		h.Reason = "no reason was given by " + by
+		if host, err := os.Hostname(); err == nil {
+			h.Reason += " on " + host
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return h, fmt.Errorf("halt: %w", err)
 	}

@@ -45,6 +45,39 @@ func TestHaltAndRelease(t *testing.T) {
 	}
 }
 
+// Whoever must stop everything now need not say why; later somebody can.
+func TestHaltWithoutReason(t *testing.T) {
+	dir := t.TempDir()
+	put := func(reason, by string) halt.Halt {
+		t.Helper()
+		if _, err := halt.Put(dir, reason, by); err != nil {
+			t.Fatal(err)
+		}
+		h, err := halt.Get(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := put("", "ann")
+	if first.Reason != "no reason was given by ann on "+host || !first.Unexplained || first.By != "ann" {
+		t.Errorf("a halt without a reason: %+v", first)
+	}
+	if again := put("", "bob"); again != first {
+		t.Errorf("a second one without a reason: %+v; the first must stay", again)
+	}
+	if h := put("checkout is down", "bob"); h.Reason != "checkout is down" || h.Unexplained || h.By != "ann" || h.At != first.At {
+		t.Errorf("with a reason: %+v", h)
+	}
+	if h := put("me too", "eve"); h.Reason != "checkout is down" {
+		t.Errorf("the reason was replaced: %+v", h)
+	}
+}
+
 func TestDamagedHaltIsAHalt(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "halt.json"), []byte("{"), 0o600); err != nil {

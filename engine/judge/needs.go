@@ -40,11 +40,17 @@ func NeedsOf(o journal.ObjectiveSpec, p journal.Phase, faults bool, length time.
 		ForBurn:  NeededPower(c.allowed(), SeenBurn, SeenPower),
 	}
 	n.Concludes = n.Expected >= n.ForHeld
-	if o.Rate > 0 {
-		seconds := math.Ceil(float64(n.ForHeld) / o.Rate)
-		n.Lasts = time.Duration(min(seconds, math.MaxInt64/2/float64(time.Second))) * time.Second
-	}
+	n.Lasts = timeFor(n.ForHeld, o.Rate)
 	return n
+}
+
+// timeFor is how many whole seconds it takes to get n samples; 0 without a rate.
+func timeFor(n int, rate float64) time.Duration {
+	if !(rate > 0) {
+		return 0
+	}
+	seconds := math.Ceil(float64(n) / rate)
+	return time.Duration(min(seconds, math.MaxInt64/2/float64(time.Second))) * time.Second
 }
 
 // NeedsOfExperiment is what every objective of an experiment needs in every phase

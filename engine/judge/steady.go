@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/faultline-go/faultline/engine/journal"
 )
 
 // SteadyWindow is the least time over which a system is called steady.
@@ -42,6 +44,12 @@ type scan struct {
 	broken   bool // the last window
 	everBad  bool
 	firstBad int // index of the first bad sample of the first broken window
+}
+
+// SteadyAfter is how long a system that is well must be watched until it is called
+// steady.
+func SteadyAfter(o journal.ObjectiveSpec) time.Duration {
+	return max(SteadyWindow, timeFor(ClaimOf(o, journal.After, true).MinSamples, o.Rate))
 }
 
 // NewSteady begins to follow a claim from a moment on; earlier samples are

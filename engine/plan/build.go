@@ -39,8 +39,11 @@ type Options struct {
 	Workdir   string // what the scenario's source is relative to
 	// Checksums are those of the binaries, by plugin, as far as they are known.
 	Checksums map[string]string
-	Policy    *Policy   // nil: none
-	Now       time.Time // what chances are drawn for; zero: the current time
+	// Locked are the checksums for every platform that a lock file has, by plugin.
+	Locked   map[string][]string
+	Platform string    // that Checksums are for: "linux_amd64"
+	Policy   *Policy   // nil: none
+	Now      time.Time // what chances are drawn for; zero: the current time
 	// LastTurn asks a ledger, in a folder or that of the state, for the latest turn of
 	// a group; nil: there was none. It is needed where an experiment happens by chance.
 	LastTurn func(folder, group string) (*Turn, error)
@@ -72,6 +75,7 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 		},
 		Seed:      o.Seed,
 		Workdir:   o.Workdir,
+		Platform:  o.Platform,
 		Variables: s.Variables,
 	}
 	if s.Seed != nil {
@@ -80,7 +84,7 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	for _, f := range s.Files {
 		p.Files = append(p.Files, File{Path: fileName(f), SHA256: f.SHA256, Text: f.Text})
 	}
-	if err := p.addPlugins(s, plugins, o.Checksums); err != nil {
+	if err := p.addPlugins(s, plugins, o); err != nil {
 		return nil, err
 	}
 	p.addProbesAndGuards(s)
@@ -140,13 +144,17 @@ func Build(ctx context.Context, s *scenario.Scenario, plugins Plugins, o Options
 	return p, nil
 }
 
-func (p *Plan) addPlugins(s *scenario.Scenario, plugins Plugins, checksums map[string]string) error {
+func (p *Plan) addPlugins(s *scenario.Scenario, plugins Plugins, o Options) error {
 	for _, x := range s.Plugins {
 		d, err := plugins.Description(x.Name)
 		if err != nil {
 			return err
 		}
-		p.Plugins = append(p.Plugins, Plugin{Name: x.Name, Version: d.Version, SHA256: checksums[x.Name], Settings: x.Settings.Redacted, Full: x.Settings.Full})
+		add := Plugin{Name: x.Name, Version: d.Version, SHA256: o.Checksums[x.Name], Settings: x.Settings.Redacted, Full: x.Settings.Full}
+		if locked := o.Locked[x.Name]; slices.Contains(locked, add.SHA256) {
+			add.Locked = locked
+		}
+		p.Plugins = append(p.Plugins, add)
 	}
 	return nil
 }
@@ -285,6 +293,7 @@ func buildExperiment(e *scenario.Experiment, sets map[string]targetSet, plugins 
 	if x.Spec.Observe == 0 {
 		x.Spec.Observe = observeFor(x.Spec)
 	}
+	x.Spec.Observe = max(x.Spec.Observe, steadyAfter(x.Spec))
 	x.Needs = judge.NeedsOfExperiment(x.Spec)
 	end, lastFault := longest(x.Steps)
 	x.lasts = x.Spec.Baseline + max(end, lastFault+x.Spec.Observe)
@@ -348,6 +357,19 @@ func observeFor(e journal.ExperimentSpec) time.Duration {
 		longest = max(longest, judge.NeedsOf(o, phase, len(e.Faults) > 0, 0).Lasts*6/5)
 	}
 	return min(longest.Round(time.Second), maxObserve)
+}
+
+// steadyAfter is how long a run looks at least after the last fault: until every objective
+// can be called steady, or until it is too late for that.
+func steadyAfter(e journal.ExperimentSpec) time.Duration {
+	if len(e.Faults) == 0 {
+		return 0
+	}
+	longest := time.Duration(0)
+	for _, o := range e.Objectives {
+		longest = max(longest, judge.SteadyAfter(o))
+	}
+	return min(longest, e.RecoverWithin+judge.SteadyWindow)
 }
 
 // prepare asks each fault to look at its targets now. It learns what the fault

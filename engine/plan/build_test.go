@@ -187,6 +187,10 @@ func TestBuildTimes(t *testing.T) {
 			change: func(s *scenario.Scenario) { s.Experiments[0].Observe = 7 * time.Second },
 		},
 		{
+			name: "and no shorter than it takes to call it steady", planned: 20 * time.Second, observe: 5 * time.Second, longest: 35 * time.Second,
+			change: func(s *scenario.Scenario) { s.Experiments[0].Observe = 2 * time.Second },
+		},
+		{
 			name: "a fault that starts late is under fault no longer", planned: 20 * time.Second, observe: 5 * time.Second, longest: 45 * time.Second,
 			change: func(s *scenario.Scenario) { s.Experiments[0].Steps[0].Start = 10 * time.Second },
 		},
@@ -549,6 +553,45 @@ func TestDriftOfBinaries(t *testing.T) {
 	}
 	if got := Drift(saved, again); got != "" {
 		t.Errorf("a plan that was saved and read: %q", got)
+	}
+}
+
+// A plan that is reviewed on one platform and run on another knows the binary there if the
+// lock file did.
+func TestDriftBetweenPlatforms(t *testing.T) {
+	laptop, server, evil := strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("e", 64)
+	build := func(platform, sum string, locked ...string) *Plan {
+		return mustBuild(t, gameDay(), &lamps{found: fleet(4)}, Options{
+			Platform: platform, Checksums: map[string]string{"lamp": sum}, Locked: map[string][]string{"lamp": locked},
+		})
+	}
+	reviewed := build("darwin_arm64", laptop, laptop, server)
+	raw, err := reviewed.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const unknown = "it was made on darwin_arm64 and knows no binary of plugin lamp for linux_amd64"
+	for _, c := range []struct {
+		name       string
+		saved, now *Plan
+		want       string
+	}{
+		{"the same release", saved, build("linux_amd64", server, laptop, server), ""},
+		{"locked anew", saved, build("linux_amd64", evil, laptop, evil), unknown},
+		{"replaced on the same platform", saved, build("darwin_arm64", evil, laptop, evil), "the binary of plugin lamp was replaced"},
+		{"without a lock file", build("darwin_arm64", laptop), build("linux_amd64", server), unknown},
+		{"a lock file that did not vouch for it", build("darwin_arm64", evil, laptop, server), build("linux_amd64", server, laptop, server), unknown},
+	} {
+		if c.saved.Hash != c.now.Hash {
+			t.Errorf("%s: the platform makes another plan", c.name)
+		}
+		if got := Drift(c.saved, c.now); c.want == "" && got != "" || !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 

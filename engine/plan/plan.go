@@ -32,8 +32,9 @@ const Format = 1
 // Plan is what would happen.
 type Plan struct {
 	Format      int                        `json:"format"`
-	Hash        string                     `json:"hash"`    // SHA-256 of what would happen, hex
-	Workdir     string                     `json:"workdir"` // where Scenario.Source was given; absolute
+	Hash        string                     `json:"hash"`               // SHA-256 of what would happen, hex
+	Workdir     string                     `json:"workdir"`            // where Scenario.Source was given; absolute
+	Platform    string                     `json:"platform,omitempty"` // that it was made on: "linux_amd64"
 	Scenario    journal.Scenario           `json:"scenario"`
 	Seed        int64                      `json:"seed"`
 	Files       []File                     `json:"files"`
@@ -45,7 +46,7 @@ type Plan struct {
 	Limits      Limits                     `json:"limits"`
 	// Capabilities are what the plugins need for it, by what they say of themselves.
 	Capabilities []CapabilityUse `json:"capabilities,omitempty"`
-	Longest      time.Duration   `json:"longest_ns"` // of the whole run when nothing goes wrong
+	Longest      time.Duration   `json:"longest_ns"` // of the whole run when nothing goes wrong, and what is to recover does at once
 	Warnings     []string        `json:"warnings,omitempty"`
 }
 
@@ -66,6 +67,9 @@ type Plugin struct {
 	// the plan: another build that would do the same has the same plan, but what was
 	// reviewed was this one.
 	SHA256 string `json:"sha256,omitempty"`
+	// Locked has the checksums of the same release for every platform, where a lock file
+	// vouches for the binary: they were reviewed with it.
+	Locked []string `json:"locked,omitempty"`
 
 	Full json.RawMessage `json:"-"`
 }
@@ -226,16 +230,16 @@ func Decode(raw []byte) (*Plan, error) {
 	return p, nil
 }
 
-// hash covers what would happen, and not where the scenario lies or whether its
-// folder is committed: saving a plan beside it changes that. Nor does it cover which
+// hash covers what would happen, and not where it was planned, where the scenario lies or
+// whether its folder is committed: saving a plan beside it changes that. Nor does it cover which
 // binaries do it, which [Drift] compares by themselves.
 func (p *Plan) hash() (string, error) {
 	c := *p
 	c.Plugins = slices.Clone(p.Plugins)
 	for i := range c.Plugins {
-		c.Plugins[i].SHA256 = ""
+		c.Plugins[i].SHA256, c.Plugins[i].Locked = "", nil
 	}
-	c.Hash, c.Workdir, c.Scenario.Source, c.Scenario.GitCommit = "", "", "", ""
+	c.Hash, c.Workdir, c.Platform, c.Scenario.Source, c.Scenario.GitCommit = "", "", "", "", ""
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("hash plan: %w", err)
@@ -270,18 +274,23 @@ func chanceDrift(saved, now *Experiment) string {
 }
 
 // binaryDrift says which plugin is another program than the one that was there when the
-// plan was saved. Of a plan that does not know its binaries nothing is said.
+// plan was saved, or than the same release of it for this platform. Of a plan that does not
+// know its binaries nothing is said.
 func binaryDrift(saved, now *Plan) string {
 	for _, p := range now.Plugins {
 		i := slices.IndexFunc(saved.Plugins, func(was Plugin) bool { return was.Name == p.Name })
-		if i < 0 || saved.Plugins[i].SHA256 == "" || saved.Plugins[i].SHA256 == p.SHA256 {
+		if i < 0 || saved.Plugins[i].SHA256 == "" || saved.Plugins[i].SHA256 == p.SHA256 || slices.Contains(saved.Plugins[i].Locked, p.SHA256) {
 			continue
 		}
-		is := "SHA-256 " + short(p.SHA256)
-		if p.SHA256 == "" {
-			is = "a process that was attached"
+		was := short(saved.Plugins[i].SHA256)
+		switch {
+		case p.SHA256 == "":
+			return fmt.Sprintf("the binary of plugin %s was replaced (it was SHA-256 %s and is now a process that was attached)", p.Name, was)
+		case saved.Platform != now.Platform:
+			return fmt.Sprintf("it was made on %s and knows no binary of plugin %s for %s, as it would if a lock file had them (it was SHA-256 %s and is here %s)",
+				saved.Platform, p.Name, now.Platform, was, short(p.SHA256))
 		}
-		return fmt.Sprintf("the binary of plugin %s was replaced (it was SHA-256 %s and is now %s)", p.Name, short(saved.Plugins[i].SHA256), is)
+		return fmt.Sprintf("the binary of plugin %s was replaced (it was SHA-256 %s and is now SHA-256 %s)", p.Name, was, short(p.SHA256))
 	}
 	return ""
 }

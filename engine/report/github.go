@@ -18,8 +18,9 @@ const (
 
 // GitHub writes what is worth a reader's look as workflow commands of GitHub Actions,
 // which it shows as annotations at the lines of the scenario: at most ten, the most
-// important first. What was not put back, broken or errored is an error, whatever else
-// is not held a warning, and what held a notice.
+// important first. That plugins were not checked comes before everything, as in every
+// report. What was not put back, broken or errored is an error, whatever else is not held
+// a warning, and what held a notice.
 func GitHub(w io.Writer, r *judge.Result, places Places) error {
 	all := annotations(r)
 	slices.SortStableFunc(all, func(a, b annotation) int { return a.rank - b.rank })
@@ -49,7 +50,8 @@ type annotation struct {
 
 // The ranks of annotations.
 const (
-	rankResidue = iota
+	rankUnchecked = iota
+	rankResidue
 	rankBroken
 	rankErrored
 	rankAborted
@@ -62,6 +64,8 @@ const (
 
 func (a annotation) level() string {
 	switch {
+	case a.rank == rankUnchecked:
+		return "warning"
 	case a.rank <= rankErrored:
 		return "error"
 	case a.rank <= rankWarning:
@@ -98,6 +102,9 @@ func annotations(r *judge.Result) []annotation {
 		}
 		all = append(all, annotation{rank, place, cut(clean(title), longestTitle), cut(strings.Join(lines, "\n"), longestMessage)})
 	}
+	if notes := unchecked(r); len(notes) > 0 {
+		add(rankUnchecked, "", "Not every plugin was checked", notes...)
+	}
 	for _, l := range r.Residue {
 		add(rankResidue, faultPlace(r, l), fmt.Sprintf("%s at %s was not put back", first(l.Fault, l.Plugin, "something"), l.Target),
 			capital(l.Why), "To try again: "+l.Retry)
@@ -120,7 +127,7 @@ func annotations(r *judge.Result) []annotation {
 		}
 		add(rankOf(e.Verdict), firstPlace(e), e.Name+": "+word(e.Verdict), lines...)
 	}
-	for _, w := range r.Warnings {
+	for _, w := range otherWarnings(r) {
 		place := ""
 		if i := slices.IndexFunc(r.Experiments, func(e judge.Experiment) bool { return e.Name == w.Experiment }); i >= 0 {
 			place = r.Experiments[i].Place

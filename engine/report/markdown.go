@@ -128,6 +128,9 @@ func markdownHead(r *judge.Result) string {
 		}
 		line("\n%s", strings.Join(parts, " · "))
 	}
+	for _, text := range unchecked(r) {
+		line("\n> %s", escapeMarkdown(text))
+	}
 	for _, reason := range r.Reasons {
 		if reason.Verdict != judge.Residue {
 			line("\n> %s.", escapeMarkdown(capital(reason.Text)))
@@ -223,7 +226,7 @@ func markdownFacts(r *judge.Result) []section {
 	for _, m := range r.Marks {
 		marks = append(marks, m.At.UTC().Format("15:04:05")+" "+markText(m))
 	}
-	for _, w := range r.Warnings {
+	for _, w := range otherWarnings(r) {
 		warnings = append(warnings, strings.TrimPrefix(w.Experiment+": "+w.Text, ": "))
 	}
 	for _, t := range r.Takeovers {

@@ -129,7 +129,7 @@ var languageBlocks = []BlockType{
 		argument("steady_state", "list(reference)", "What is judged.").to("steady_state").required(),
 		argument("expect", "string", "tolerate is judged during the fault and after it; recover after it, from steady again.").otherwise("tolerate").one("tolerate", "recover"),
 		argument("baseline", "duration", "How long everything must be well before the first fault.").otherwise(plainDuration(DefaultBaseline)),
-		argument("observe", "duration", "How long the time after the last fault is judged. Without it as long as the objectives need, a minute at most."),
+		argument("observe", "duration", "How long the time after the last fault is judged; at least until everything can be called steady, which takes 5s and `min_samples`. Without it as long as the objectives need, a minute at most."),
 		argument("recover_within", "duration", "In which time it must be steady again.").otherwise(plainDuration(DefaultRecover)),
 		argument("depends_on", "list(reference)", "Experiments that completed first.").to("experiment"),
 		argument("source", "string", "Where its steps come from: \"catalog:NAME\", or a folder such as \"./experiments/mine\"."),
