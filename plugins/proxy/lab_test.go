@@ -164,11 +164,11 @@ func slow(least time.Duration, use func(net.Conn) error) func(sdk.Candidate) (bo
 	return slowly(least, func(c sdk.Candidate) error { return connect(c, use) })
 }
 
-// slowly says that something takes at least so long, and not only once: a busy machine
-// can be slow by itself. A server that is not there is not slow.
+// slowly says that something takes at least so long, and not only a few times: a busy
+// machine can be slow by itself. A server that is not there is not slow.
 func slowly(least time.Duration, use func(sdk.Candidate) error) func(sdk.Candidate) (bool, error) {
 	return func(c sdk.Candidate) (bool, error) {
-		for range 3 {
+		for range 6 {
 			at := time.Now()
 			if err := use(c); nobody(err) {
 				return false, nil
