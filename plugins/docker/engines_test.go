@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker/docker/client"
 
+	"github.com/faultline-go/faultline/plugins/internal/nobody"
 	"github.com/faultline-go/faultline/sdk"
 )
 
@@ -81,17 +82,11 @@ func TestUnreachable(t *testing.T) {
 	if err := closeOnly.Close(); err != nil {
 		t.Fatal(err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	free := nobody.Listens(t)
 	for host, want := range map[string][]string{
-		"unix://" + dir + "/none.sock":  {"there is no such socket", "start the Docker daemon", "DOCKER_HOST"},
-		"unix://" + dead:                {"nobody listens on the socket", "start the Docker daemon"},
-		"tcp://" + free.Addr().String(): {"nobody answers there", "listens on that address"},
+		"unix://" + dir + "/none.sock": {"there is no such socket", "start the Docker daemon", "DOCKER_HOST"},
+		"unix://" + dead:               {"nobody listens on the socket", "start the Docker daemon"},
+		"tcp://" + free:                {"nobody answers there", "listens on that address"},
 	} {
 		e := freshEngines(t)
 		ctx := context.Background()

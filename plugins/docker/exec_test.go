@@ -16,7 +16,7 @@ var makesFile = execConfig{
 	Command: []string{"/target", "make", "/broken"},
 	Undo:    []string{"/target", "remove", "/broken"},
 	Check:   []string{"/target", "has", "/broken"},
-	Timeout: 20 * time.Second,
+	Timeout: time.Minute,
 }
 
 func TestExec(t *testing.T) {

@@ -305,7 +305,7 @@ func TestLateKillIsRevertedAgain(t *testing.T) {
 	f := kill(l.engines)
 	u := injected(l, f, l.run(), byEngine)
 	reverts(l, kill, u, sdk.PutBack)
-	l.must(l.engine.ContainerKill(context.Background(), u.Container, "SIGKILL"))
+	l.soon(u.Container, func() { l.must(l.engine.ContainerKill(context.Background(), u.Container, "SIGKILL")) })
 	observes(l, f, byEngine, u, true, false)
 	reverts(l, kill, u, sdk.PutBack)
 }

@@ -4,12 +4,12 @@ package main
 
 import (
 	"context"
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/faultline-go/faultline/plugins/docker/dockertest"
+	"github.com/faultline-go/faultline/plugins/internal/nobody"
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/plugintest"
 )
@@ -57,19 +57,12 @@ func TestRemoteEngines(t *testing.T) {
 // ssh that leads nowhere says so in one sentence, with what to do.
 func TestUnreachableBySSH(t *testing.T) {
 	plugintest.Need(t, "sshd", func() error { _, err := exec.LookPath("ssh"); return err })
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
 	e := freshEngines(t)
-	host := "ssh://nobody@" + free.Addr().String()
+	host := "ssh://nobody@" + nobody.Listens(t)
 	if err := e.configure(t.Context(), settings{Host: host}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = containers(e).Discover(t.Context(), match{})
+	_, err := containers(e).Discover(t.Context(), match{})
 	if err == nil {
 		t.Fatal("no error")
 	}

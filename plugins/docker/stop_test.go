@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -56,12 +57,31 @@ func TestStoppedSoonAfterTheRevert(t *testing.T) {
 	l := newLab(t)
 	u := injected(l, stop(l.engines), l.run(), oneSecond)
 	reverts(l, stop, u, sdk.PutBack)
-	l.ready(u.Container)
-	l.must(l.engine.ContainerStop(context.Background(), u.Container, container.StopOptions{}))
+	l.soon(u.Container, func() {
+		l.ready(u.Container)
+		l.must(l.engine.ContainerStop(context.Background(), u.Container, container.StopOptions{}))
+	})
 	reverts(l, stop, u, sdk.PutBack)
 	if s := l.look(u.Container); !s.Running {
 		t.Errorf("after the second revert: %+v", s)
 	}
+}
+
+// soon has somebody end a container so soon after its start that it may be a late effect of
+// the fault's own request. An engine with much to do takes longer than that now and then:
+// the container is started once more then.
+func (l *lab) soon(id string, end func()) {
+	l.t.Helper()
+	for range 10 {
+		end()
+		var s snapshot
+		l.eventually("the engine has noticed the end", func() bool { s = l.look(id); return !s.Running })
+		if s.lived() < settle/2 {
+			return
+		}
+		l.must(l.engine.ContainerStart(context.Background(), id, container.StartOptions{}))
+	}
+	l.t.Fatalf("the engine never ends a container within %s of its start", settle/2)
 }
 
 // Whose stop it was cannot be told from the exit code: it is undone only while it may
@@ -104,7 +124,8 @@ func TestInjectOutlastsALostLease(t *testing.T) {
 
 	listen, hangUp := context.WithCancel(context.Background())
 	defer hangUp()
-	seen, failed := l.engine.Events(listen, events.ListOptions{Filters: filters.NewArgs(
+	// The engine answers before it begins to listen to itself: what happens then is asked for, too.
+	seen, failed := l.engine.Events(listen, events.ListOptions{Since: strconv.FormatInt(time.Now().Unix(), 10), Filters: filters.NewArgs(
 		filters.Arg("container", u.Container), filters.Arg("event", "kill"))})
 	lease, lose := context.WithCancel(context.Background())
 	defer lose()

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 // lifetime bounds how long such a process can outlive a test that lost it.
-const lifetime = 5 * time.Minute
+const lifetime = time.Hour
 
 // obey does what its standard input says, line by line, and says how it went.
 func obey() {
@@ -206,7 +206,7 @@ func biting[C, U any](t *testing.T, f sdk.Fault[C, U], c C, u U, is func(sdk.Eff
 
 func eventually(t *testing.T, what func() string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what())
 		}

@@ -17,12 +17,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline-go/faultline/plugins/internal/nobody"
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
 
-const enough = 10 * time.Second
+// enough is how long what has to come is waited for, however busy the machine is.
+const enough = 2 * time.Minute
 
 // defaults is a configuration as the SDK decodes it from a block with only a URL.
 func defaults(url string) config {
@@ -156,9 +158,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	s := serve(t, shop)
-	s.Close()
-	if got := open(t, defaults(s.URL))(enough); got.Status != schema.Failed || got.Error != "connection refused" || got.Extra != nil {
+	if got := open(t, defaults("http://"+nobody.Listens(t)))(enough); got.Status != schema.Failed || got.Error != "connection refused" || got.Extra != nil {
 		t.Errorf("sample %+v", got)
 	}
 }
@@ -198,10 +198,12 @@ func TestConnections(t *testing.T) {
 		most   int64
 		least  int64
 	}{
-		"reused":          {func(*config) {}, 1, 1},
+		// A transport gives a connection up that is free before its sender has noticed: on a
+		// busy machine, now and then.
+		"reused":          {func(*config) {}, 4, 1},
 		"not reused":      {func(c *config) { c.Reuse = false }, 10, 10},
-		"captured":        {func(c *config) { c.CaptureBody = true }, 1, 1},
-		"exactly the max": {func(c *config) { c.MaxBody = len("all is well") }, 1, 1},
+		"captured":        {func(c *config) { c.CaptureBody = true }, 4, 1},
+		"exactly the max": {func(c *config) { c.MaxBody = len("all is well") }, 4, 1},
 		"body left":       {func(c *config) { c.MaxBody = 3 }, 10, 10},
 	} {
 		var opened atomic.Int64
@@ -312,10 +314,10 @@ func TestStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*enough)
+	ctx, cancel := context.WithTimeout(t.Context(), enough)
 	defer cancel()
 	good := 0
-	err = server.Probe(ctx, wire.Probe{Type: "http", Config: body, Interval: time.Millisecond, Timeout: time.Second, Start: time.Now()},
+	err = server.Probe(ctx, wire.Probe{Type: "http", Config: body, Interval: time.Millisecond, Timeout: 10 * time.Second, Start: time.Now()},
 		func(b wire.Batch) error {
 			for _, s := range b.Samples {
 				if s.Status == schema.OK && s.Latency > 0 && s.Extra["status"] == 200.0 {

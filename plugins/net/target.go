@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/faultline-go/faultline/plugins/internal/netns"
+	"github.com/faultline-go/faultline/plugins/net/impair"
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
@@ -81,7 +82,7 @@ func interfacesIn(file, pattern string) (out []sdk.Candidate, err error) {
 	}
 	defer n.Close()
 	err = n.Do(func() error {
-		all, err := net.Interfaces()
+		all, err := impair.Interfaces()
 		if err != nil {
 			return err
 		}

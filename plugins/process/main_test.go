@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // lifetime bounds how long a played process can outlive a test that lost it.
-const lifetime = time.Minute
+const lifetime = 20 * time.Minute
 
 func play(part, token, pidFile string) {
 	switch part {
@@ -181,7 +181,7 @@ func beginIn(t testing.TB, dir, name, token string, more ...string) *part {
 		if name == "supervise" {
 			select {
 			case <-p.ended:
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 			}
 		}
 		cmd.Process.Kill()
@@ -333,7 +333,7 @@ func (h *hold) inject() (out wire.Injected) {
 			func(wire.Reverted) error { return nil })
 	})
 	err := h.Server.Inject(h.t.Context(), wire.Inject{
-		Lease: h.lease(), Type: h.typ, Config: h.config, Targets: []wire.Undo{h.undo()}, TTL: time.Minute, HardEnd: time.Minute,
+		Lease: h.lease(), Type: h.typ, Config: h.config, Targets: []wire.Undo{h.undo()}, TTL: time.Hour, HardEnd: time.Hour,
 	}, func(i wire.Injected) error { out = i; return nil })
 	if err != nil {
 		h.t.Fatal(err)
@@ -411,7 +411,7 @@ func asJSON(t *testing.T, v any) json.RawMessage {
 // eventually waits for something that another process brings about.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !is() {

@@ -65,7 +65,7 @@ func tryPrometheus(t *testing.T, program, file, dir, address string) (prometheus
 	t.Cleanup(p.stop)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(enough); time.Now().Before(deadline); <-tick.C {
 		select {
 		case <-ended:
 			text, _ := os.ReadFile(logs.Name())

@@ -20,7 +20,7 @@ func TestContainer(t *testing.T) {
 		Image: dockertest.ShopImage(t), Args: []string{"store", "-listen", ":8080"}, Publish: "8080",
 	})
 	ask := func() (int, error) {
-		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: enough}
 		r, err := client.Get("http://" + store.Address + "/healthz")
 		if err != nil {
 			return 0, err
@@ -28,7 +28,7 @@ func TestContainer(t *testing.T) {
 		r.Body.Close()
 		return r.StatusCode, nil
 	}
-	for end := time.Now().Add(30 * time.Second); ; <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(enough); ; <-time.After(20 * time.Millisecond) {
 		if status, err := ask(); status == http.StatusOK {
 			break
 		} else if time.Now().After(end) {

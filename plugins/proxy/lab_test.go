@@ -118,6 +118,9 @@ func listenerBefore(upstream, protocol string) func(testing.TB) sdk.Candidate {
 	}
 }
 
+// enough is how long an answer is waited for that has to come, however busy the machine is.
+const enough = 2 * time.Minute
+
 func addressOf(c sdk.Candidate) string { return c.Attributes["listen"].(string) }
 
 // nobody says whether an error is that of an address where nobody listens.
@@ -125,12 +128,12 @@ func nobody(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
 // connect makes a connection, and deals with the answer when there is one.
 func connect(c sdk.Candidate, use func(net.Conn) error) error {
-	conn, err := net.DialTimeout("tcp", addressOf(c), 10*time.Second)
+	conn, err := net.DialTimeout("tcp", addressOf(c), enough)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(enough)); err != nil {
 		return err
 	}
 	return use(conn)
@@ -161,11 +164,11 @@ func slow(least time.Duration, use func(net.Conn) error) func(sdk.Candidate) (bo
 	return slowly(least, func(c sdk.Candidate) error { return connect(c, use) })
 }
 
-// slowly says that something takes at least so long, and not only once: a busy machine
-// can be slow by itself. A server that is not there is not slow.
+// slowly says that something takes at least so long, and not only a few times: a busy
+// machine can be slow by itself. A server that is not there is not slow.
 func slowly(least time.Duration, use func(sdk.Candidate) error) func(sdk.Candidate) (bool, error) {
 	return func(c sdk.Candidate) (bool, error) {
-		for range 3 {
+		for range 6 {
 			at := time.Now()
 			if err := use(c); nobody(err) {
 				return false, nil
@@ -236,7 +239,7 @@ func isTaken(address string) (bool, error) {
 
 // get asks a web server through a proxy.
 func get(c sdk.Candidate) (status int, body string, err error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: enough}
 	r, err := client.Get("http://" + addressOf(c) + "/")
 	if err != nil {
 		return 0, "", err

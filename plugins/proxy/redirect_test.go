@@ -121,13 +121,13 @@ func visit(c sdk.Candidate, address string, use func(net.Conn) error) error {
 	defer n.Close()
 	var conn net.Conn
 	if err := n.Do(func() (err error) {
-		conn, err = net.DialTimeout("tcp", address, 10*time.Second)
+		conn, err = net.DialTimeout("tcp", address, enough)
 		return err
 	}); err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(enough)); err != nil {
 		return err
 	}
 	return use(conn)
@@ -223,10 +223,14 @@ func TestConnectionsOutliveTheirRedirection(t *testing.T) {
 		made, err := p.prepare(t.Context(), sdk.PrepareTarget{Candidate: target}, c)
 		require(t, err)
 		require(t, p.inject(t.Context(), c, made.Undo))
-		at := time.Now()
-		require(t, answer(10)(old))
-		if took := time.Since(at); took > 90*time.Millisecond {
-			t.Errorf("an older connection was answered after %s", took)
+		quickest := time.Hour // a busy machine is late now and then, the fault always is
+		for n := 0; n < 100 && quickest > 90*time.Millisecond; n++ {
+			at := time.Now()
+			require(t, answer(10)(old))
+			quickest = min(quickest, time.Since(at))
+		}
+		if quickest > 90*time.Millisecond {
+			t.Errorf("an older connection is never answered before %s", quickest)
 		}
 		return visit(target, islandEcho, func(led net.Conn) error {
 			at := time.Now()

@@ -11,10 +11,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline-go/faultline/plugins/internal/nobody"
 	"github.com/faultline-go/faultline/sdk"
 	"github.com/faultline-go/faultline/sdk/schema"
 	"github.com/faultline-go/faultline/sdk/wire"
 )
+
+// patience is how long what has to come is waited for, however busy the machine is.
+const patience = 2 * time.Minute
 
 func measure(t *testing.T, address string, timeout time.Duration) sdk.Sample {
 	t.Helper()
@@ -42,15 +46,13 @@ func listen(t *testing.T) net.Listener {
 }
 
 func TestAccepted(t *testing.T) {
-	if s := measure(t, listen(t).Addr().String(), time.Second); s.Status != schema.OK {
+	if s := measure(t, listen(t).Addr().String(), patience); s.Status != schema.OK {
 		t.Errorf("sample %+v", s)
 	}
 }
 
 func TestRefused(t *testing.T) {
-	l := listen(t)
-	l.Close()
-	if s := measure(t, l.Addr().String(), time.Second); s.Status != schema.Failed || s.Error != "connection refused" {
+	if s := measure(t, nobody.Listens(t), patience); s.Status != schema.Failed || s.Error != "connection refused" {
 		t.Errorf("sample %+v", s)
 	}
 }
@@ -84,7 +86,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestNoSuchHost(t *testing.T) {
-	s := measure(t, "no-such-host.invalid:80", 5*time.Second)
+	s := measure(t, "no-such-host.invalid:80", patience)
 	if s.Status != schema.Failed || s.Error != "no such host" && s.Error != "name lookup failed" {
 		t.Errorf("sample %+v", s)
 	}
@@ -130,13 +132,13 @@ func TestStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	good := 0
-	err = server.Probe(ctx, wire.Probe{Type: "tcp", Config: body, Interval: 5 * time.Millisecond, Timeout: time.Second, Start: time.Now()},
+	err = server.Probe(ctx, wire.Probe{Type: "tcp", Config: body, Interval: 5 * time.Millisecond, Timeout: 10 * time.Second, Start: time.Now()},
 		func(b wire.Batch) error {
 			for _, s := range b.Samples {
-				if s.Status == schema.OK && s.Latency > 0 && s.Latency < 1 {
+				if s.Status == schema.OK && s.Latency > 0 && s.Latency < 10 {
 					good++
 				}
 			}

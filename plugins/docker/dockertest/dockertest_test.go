@@ -138,18 +138,24 @@ func TestSweepTakesOnlyWhatIsPastItsDeadline(t *testing.T) {
 
 func TestImagesAreReused(t *testing.T) {
 	cli := Client(t)
-	first := ShopImage(t)
-	before, err := cli.ImageInspect(t.Context(), first)
-	if err != nil {
-		t.Fatal(err)
+	build := func() (name, id string) {
+		name = ShopImage(t)
+		is, err := cli.ImageInspect(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name, is.ID
 	}
-	second := ShopImage(t)
-	after, err := cli.ImageInspect(t.Context(), second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if first != second || before.ID != after.ID {
-		t.Errorf("two builds of the same source gave %s (%s) and %s (%s)", first, before.ID, second, after.ID)
+	for try := 1; ; try++ {
+		first, before := build()
+		second, after := build()
+		if first == second && before == after {
+			return
+		}
+		// The first time another test program may have been importing the same.
+		if first != second || try == 3 {
+			t.Fatalf("two builds of the same source gave %s (%s) and %s (%s)", first, before, second, after)
+		}
 	}
 }
 

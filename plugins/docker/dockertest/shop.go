@@ -13,7 +13,7 @@ import (
 )
 
 // shopPatience bounds how long the shop's containers may take until they serve.
-const shopPatience = time.Minute
+const shopPatience = 3 * time.Minute
 
 // Shop is the shop of scenarios/docker-shop on the real engine.
 type Shop struct {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -54,13 +55,22 @@ func Open(part int) (*Socket, error) {
 func (s *Socket) Close() error { return unix.Close(s.fd) }
 
 // Do sends a message and returns its answers, without the acknowledgement. A message must
-// ask for a list or for an acknowledgement, or nothing tells that the answer is complete.
+// ask for a list or for an acknowledgement, or nothing tells that the answer is complete. A
+// list that may lack something because others made changes meanwhile is asked for again.
 func (s *Socket) Do(m netlink.Message) ([]netlink.Message, error) {
-	last, err := s.send(m)
-	if err != nil {
-		return nil, err
+	for began := time.Now(); ; {
+		last, err := s.send(m)
+		if err != nil {
+			return nil, err
+		}
+		out, torn, err := s.until(last)
+		if err != nil || !torn {
+			return out, err
+		}
+		if time.Since(began) > answerSeconds*time.Second {
+			return nil, fmt.Errorf("others change the list whenever it is read, for %d s now: %w", answerSeconds, unix.EAGAIN)
+		}
 	}
-	return s.until(last)
 }
 
 // Together sends messages at once, and waits for the acknowledgement of one of them, for
@@ -70,7 +80,7 @@ func (s *Socket) Together(all []netlink.Message, acknowledged int) error {
 	if _, err := s.send(all...); err != nil {
 		return err
 	}
-	_, err := s.until(first + uint32(acknowledged))
+	_, _, err := s.until(first + uint32(acknowledged))
 	if err != nil {
 		s.drain()
 	}
@@ -97,34 +107,36 @@ func (s *Socket) send(all ...netlink.Message) (last uint32, err error) {
 	}
 }
 
-// until reads answers up to the end of those to one message.
-func (s *Socket) until(last uint32) (out []netlink.Message, err error) {
+// until reads answers up to the end of those to one message. Torn are those that the kernel
+// has written partly before and partly after a change.
+func (s *Socket) until(last uint32) (out []netlink.Message, torn bool, err error) {
 	for {
 		n, _, flags, _, err := unix.Recvmsg(s.fd, s.buffer, nil, 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return nil, fmt.Errorf("wait for the kernel's answer: %w", err)
+			return nil, false, fmt.Errorf("wait for the kernel's answer: %w", err)
 		case flags&unix.MSG_TRUNC != 0:
-			return nil, errors.New("the kernel's answer is too long")
+			return nil, false, errors.New("the kernel's answer is too long")
 		}
 		all, err := syscall.ParseNetlinkMessage(s.buffer[:n])
 		if err != nil {
-			return nil, fmt.Errorf("read the kernel's answer: %w", err)
+			return nil, false, fmt.Errorf("read the kernel's answer: %w", err)
 		}
 		for _, m := range all {
 			end := m.Header.Type == unix.NLMSG_ERROR || m.Header.Type == unix.NLMSG_DONE
 			if end {
 				if err := failure(m); err != nil {
-					return nil, err
+					return nil, false, err
 				}
 			}
 			if m.Header.Seq != last {
 				continue // to one of those before, or left over from an error
 			}
+			torn = torn || m.Header.Flags&unix.NLM_F_DUMP_INTR != 0
 			if end {
-				return out, nil
+				return out, torn, nil
 			}
 			out = append(out, netlink.Message{
 				Header: netlink.Header{Type: netlink.HeaderType(m.Header.Type), Flags: netlink.HeaderFlags(m.Header.Flags), Sequence: m.Header.Seq},

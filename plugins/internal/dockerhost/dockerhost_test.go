@@ -1,25 +1,18 @@
 package dockerhost
 
 import (
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/faultline-go/faultline/plugins/internal/nobody"
 	"github.com/faultline-go/faultline/sdk/plugintest"
 )
 
 // Whether ssh ends before a request is written, or after, is chance: both say why.
 func TestAWriteAfterTheEndOfSSHSaysWhy(t *testing.T) {
 	plugintest.Need(t, "sshd", func() error { _, err := exec.LookPath("ssh"); return err })
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := nobody.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ssh, err := bySSH("ssh://nobody@" + nobody.Addr().String())
+	ssh, err := bySSH("ssh://nobody@" + nobody.Listens(t))
 	if err != nil {
 		t.Fatal(err)
 	}

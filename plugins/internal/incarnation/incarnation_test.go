@@ -16,7 +16,7 @@ import (
 // TestMain also plays the process that the test ends.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "live" {
-		time.Sleep(time.Minute)
+		time.Sleep(5 * time.Minute)
 		return
 	}
 	os.Exit(m.Run())

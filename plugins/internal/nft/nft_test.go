@@ -4,8 +4,11 @@ package nft
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +113,57 @@ func TestABatchIsWholeOrNothing(t *testing.T) {
 	})
 }
 
+// On a busy machine others change tables all the time. What stays is in every list.
+func TestTablesAreListedWhileOthersChange(t *testing.T) {
+	inside(t, func(t *testing.T) {
+		const staying = 3000 // more than one message of the kernel's holds
+		name := func(i int) Table { return Table{Inet, fmt.Sprintf("mine%d", i%staying)} }
+		reader, other := dial(t), dial(t)
+		commit(t, other, func(b *Batch) {
+			for i := range staying {
+				b.AddTable(name(i), 0)
+			}
+		})
+		stop, stopped := make(chan struct{}), make(chan error, 1)
+		go func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					stopped <- nil
+					return
+				default:
+				}
+				if i%20 == 0 {
+					<-time.After(20 * time.Millisecond) // or there is no list in one piece
+				}
+				var b Batch // at once: it is there at any time
+				b.DelTable(name(i))
+				b.AddTable(name(i), 0)
+				if err := other.Commit(&b); err != nil {
+					stopped <- err
+					return
+				}
+			}
+		}()
+		for range 20 {
+			all, err := reader.Tables("mine")
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			slices.SortFunc(all, func(a, b Table) int { return strings.Compare(a.Name, b.Name) })
+			if all = slices.Compact(all); len(all) != staying {
+				t.Errorf("%d of %d tables are in the list", len(all), staying)
+				break
+			}
+		}
+		close(stop)
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestElementsRunOutUnlessRenewed(t *testing.T) {
 	inside(t, func(t *testing.T) {
 		c := dial(t)
@@ -133,7 +187,7 @@ func TestElementsRunOutUnlessRenewed(t *testing.T) {
 			t.Fatalf("after its renewal: %d elements, %s left", n, left)
 		}
 		commit(t, c, func(b *Batch) { b.RenewElements(mine, "s", value(50*time.Millisecond)) })
-		for end := time.Now().Add(10 * time.Second); ; {
+		for end := time.Now().Add(2 * time.Minute); ; {
 			if n, _ := live(); n == 0 {
 				break
 			}

@@ -41,7 +41,7 @@ func begin(t *testing.T, h nettest.Host, o Order) *Link {
 
 func ask(t *testing.T, l *Link, o Order) Answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), nettest.Patience)
 	defer cancel()
 	a, err := l.Ask(ctx, o)
 	if err != nil {
@@ -53,12 +53,23 @@ func ask(t *testing.T, l *Link, o Order) Answer {
 func TestPacketsAreHeldBack(t *testing.T) {
 	p := nettest.NewPair(t)
 	echo := p.There.Echo(t, netip.AddrPortFrom(p.There.IP, 0))
-	before, _ := p.Here.Ping(t, echo, 20, 5*time.Millisecond, time.Second)
+	before, _ := p.Here.Ping(t, echo, 20, 5*time.Millisecond, 20*time.Second)
 	o := Order{Spec: impair.Spec{Action: impair.Action{Queue: &impair.Queue{}}}, Late: &impair.Netem{Delay: 100 * time.Millisecond}}
 	link := begin(t, p.Here, o)
-	took, _ := p.Here.Ping(t, echo, 20, 5*time.Millisecond, time.Second)
-	if len(took) != 20 || took[0] < 100*time.Millisecond || took[0]-before[0] > 130*time.Millisecond {
-		t.Errorf("%d packets of 20 came back, the first after %v; without delay after %v", len(took), took, before[0])
+	// The fastest packet shows the delay; a busy machine keeps all of them waiting for a while.
+	for try := 1; ; try++ {
+		took, _ := p.Here.Ping(t, echo, 20, 5*time.Millisecond, 20*time.Second)
+		if len(took) != 20 || took[0] < 100*time.Millisecond {
+			t.Errorf("%d packets of 20 came back, the first after %v", len(took), took)
+			break
+		}
+		if took[0]-before[0] <= 130*time.Millisecond {
+			break
+		}
+		if try == 20 {
+			t.Errorf("packets that are held back for 100 ms come back after %v; without delay after %v", took, before[0])
+			break
+		}
 	}
 	o.Spec.Mark = mark
 	if is := ask(t, link, Order{Do: "look", Spec: o.Spec, Late: o.Late}).State; is.Packets < 20 || !is.Armed || !is.Whole {
@@ -67,9 +78,14 @@ func TestPacketsAreHeldBack(t *testing.T) {
 	if err := link.Close(); err != nil {
 		t.Fatal(err)
 	}
-	after, _ := p.Here.Ping(t, echo, 20, 5*time.Millisecond, time.Second)
-	if len(after) != 20 || after[0] > 50*time.Millisecond {
-		t.Errorf("after its end packets take %v", after)
+	for try := 1; ; try++ {
+		after, _ := p.Here.Ping(t, echo, 20, 5*time.Millisecond, 20*time.Second)
+		if len(after) == 20 && after[0] < 100*time.Millisecond {
+			break
+		}
+		if len(after) != 20 || try == 20 {
+			t.Fatalf("after its end packets take %v", after)
+		}
 	}
 }
 
@@ -81,7 +97,7 @@ func TestPacketsAreLostInUserSpace(t *testing.T) {
 		Late: &impair.Netem{Gilbert: &impair.Gilbert{ToBad: 1, ToGood: 0.0001, LossBad: 0.5}},
 	})
 	const n = 400
-	took, _ := p.Here.Ping(t, echo, n, 200*time.Microsecond, time.Second)
+	took, _ := p.Here.Ping(t, echo, n, 200*time.Microsecond, 5*time.Second)
 	// Lost on their way there or back: a quarter arrives, within five standard deviations.
 	if part := float64(len(took)) / n; part < 0.14 || part > 0.36 {
 		t.Errorf("%.0f %% of the packets came back, want 25", 100*part)
@@ -99,7 +115,7 @@ func TestAKilledChildLeavesNothing(t *testing.T) {
 	if ended, err := End(t.Context(), mark); err != nil || !ended {
 		t.Fatalf("ended %v, %v", ended, err)
 	}
-	if took, _ := p.Here.Ping(t, echo, 3, time.Millisecond, time.Second); len(took) != 3 {
+	if took, _ := p.Here.Ping(t, echo, 3, time.Millisecond, nettest.Patience); len(took) != 3 {
 		t.Error("the fault is there without the process to which it belongs")
 	}
 	if ended, err := End(t.Context(), mark); err != nil || ended {
@@ -115,19 +131,19 @@ func TestAChildEndsWithTheLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer link.Close()
-	o := Order{Do: "in", Spec: impair.Spec{Mark: mark, Match: impair.Match{Direction: impair.Out}, Action: impair.Action{Drop: true}}, TTL: time.Second}
+	o := Order{Do: "in", Spec: impair.Spec{Mark: mark, Match: impair.Match{Direction: impair.Out}, Action: impair.Action{Drop: true}}, TTL: 8 * time.Second}
 	ask(t, link, o)
-	for range 3 {
-		<-time.After(500 * time.Millisecond)
-		o.Do = "renew"
+	var renewed time.Time
+	for range 4 { // for longer than one lease
+		<-time.After(o.TTL / 4)
+		o.Do, renewed = "renew", time.Now()
 		ask(t, link, o)
 	}
-	began := time.Now()
 	if _, err := link.out.ReadByte(); err == nil {
 		t.Error("it says something that nobody has asked")
 	}
-	if took := time.Since(began); took < 500*time.Millisecond || took > 10*time.Second {
-		t.Errorf("it ended %s after the last renewal for a second", took)
+	if took := time.Since(renewed); took < o.TTL || took > nettest.Patience {
+		t.Errorf("it ended %s after it was renewed for %s", took, o.TTL)
 	}
 }
 
@@ -155,7 +171,7 @@ func TestNames(t *testing.T) {
 				},
 			})
 			for _, network := range []string{"udp", "tcp"} {
-				within := 5 * time.Second
+				within := nettest.Patience
 				if answer == "timeout" {
 					within = 500 * time.Millisecond
 				}
@@ -166,12 +182,12 @@ func TestNames(t *testing.T) {
 					t.Errorf("%s: a name to lie about: %v, %v", network, found, err)
 				}
 			}
-			found, err := p.Here.Resolve(p.There.IP, "udp", "example.org", 5*time.Second)
+			found, err := p.Here.Resolve(p.There.IP, "udp", "example.org", nettest.Patience)
 			if err != nil || len(found) != 1 || found[0].Unmap() != p.There.IP {
 				t.Errorf("another name: %v, %v, want the truth", found, err)
 			}
 			link.Close()
-			if found, err := p.Here.Resolve(p.There.IP, "udp", "db.example.com", 5*time.Second); err != nil || len(found) != 1 {
+			if found, err := p.Here.Resolve(p.There.IP, "udp", "db.example.com", nettest.Patience); err != nil || len(found) != 1 {
 				t.Errorf("after its end: %v, %v", found, err)
 			}
 		})

@@ -65,9 +65,9 @@ func carriesAll(device string, to []netip.Prefix) error {
 
 // carriers are the interfaces of the caller's namespace that carry traffic.
 func carriers() ([]string, error) {
-	all, err := net.Interfaces()
+	all, err := Interfaces()
 	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", err)
+		return nil, err
 	}
 	var out []string
 	for _, i := range all {

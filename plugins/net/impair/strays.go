@@ -5,6 +5,7 @@ package impair
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -108,6 +109,20 @@ func interfaces() ([]netlink.Link, error) {
 			return links, err
 		}
 	}
+}
+
+// Interfaces are those of the caller's namespace. Unlike the list of package net it is whole
+// also while others come and go.
+func Interfaces() (out []net.Interface, err error) {
+	links, err := interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	for _, l := range links {
+		a := l.Attrs()
+		out = append(out, net.Interface{Index: a.Index, MTU: a.MTU, Name: a.Name, HardwareAddr: a.HardwareAddr, Flags: a.Flags})
+	}
+	return out, nil
 }
 
 // treeAt is the root of a device if that is one of our trees: with a leaf of ours.

@@ -44,7 +44,7 @@ func TestInterfacesAreListedWhileOthersComeAndGo(t *testing.T) {
 	}()
 	err := p.Here.Do(func() error {
 		for range 300 {
-			links, err := interfaces()
+			links, err := Interfaces()
 			if err != nil {
 				return err
 			}

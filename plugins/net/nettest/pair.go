@@ -35,6 +35,10 @@ type Host struct {
 // Device is the interface of every host.
 const Device = "wire0"
 
+// Patience is how long a test waits for what has to come, however busy the machine is. What
+// is waited for in vain is worth a failure; what is late is not.
+const Patience = 2 * time.Minute
+
 // Pair is two hosts with a wire between them.
 type Pair struct{ Here, There Host }
 
@@ -99,8 +103,8 @@ func (p Pair) Settle6(t testing.TB) {
 func (p Pair) settle(t testing.TB, ip netip.Addr) {
 	t.Helper()
 	echo := p.There.Echo(t, netip.AddrPortFrom(ip, 0))
-	for end := time.Now().Add(20 * time.Second); ; {
-		if took, _ := p.Here.Ping(t, echo, 1, 0, 50*time.Millisecond); len(took) == 1 {
+	for wait, end := 50*time.Millisecond, time.Now().Add(Patience); ; wait = min(2*wait, 5*time.Second) {
+		if took, _ := p.Here.Ping(t, echo, 1, 0, wait); len(took) == 1 {
 			return
 		}
 		if time.Now().After(end) {

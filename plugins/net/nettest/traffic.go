@@ -12,6 +12,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Listen opens a UDP socket in the host, closed with the test.
@@ -23,7 +25,23 @@ func (h Host) Listen(t testing.TB, at netip.AddrPort) *net.UDPConn {
 		return err
 	}))
 	t.Cleanup(func() { c.Close() })
+	must(t, haveRoom(c))
 	return c
+}
+
+// haveRoom lets a socket keep thousands of datagrams. Usually that is some hundreds, and a
+// reader that a busy machine keeps waiting loses others: nobody but the fault may.
+func haveRoom(c *net.UDPConn) error {
+	const bytes = 16 << 20
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes)
+	})
+	return errors.Join(err, failed)
 }
 
 // Echo sends every datagram back to where it came from, until the test ends.
@@ -53,7 +71,18 @@ func (h Host) Echo(t testing.TB, at netip.AddrPort) netip.AddrPort {
 // included. It waits wait for the last.
 func (h Host) Ping(t testing.TB, to netip.AddrPort, n int, pause, wait time.Duration) (took []time.Duration, answers int) {
 	t.Helper()
-	sent, seen, answers := h.pings(t, to, n, pause, wait)
+	return h.ping(t, to, n, pause, wait, 20*time.Millisecond)
+}
+
+// Copies is a Ping that waits as long for copies as for the answers.
+func (h Host) Copies(t testing.TB, to netip.AddrPort, n int, pause, wait time.Duration) (took []time.Duration, answers int) {
+	t.Helper()
+	return h.ping(t, to, n, pause, wait, wait)
+}
+
+func (h Host) ping(t testing.TB, to netip.AddrPort, n int, pause, wait, copies time.Duration) (took []time.Duration, answers int) {
+	t.Helper()
+	sent, seen, answers := h.pings(t, to, n, pause, wait, copies)
 	for i, at := range seen {
 		took = append(took, at.Sub(sent[i]))
 	}
@@ -65,7 +94,7 @@ func (h Host) Ping(t testing.TB, to netip.AddrPort, n int, pause, wait time.Dura
 // one came back earlier.
 func (h Host) Overtaken(t testing.TB, to netip.AddrPort, n int, pause, wait, least time.Duration) (count int) {
 	t.Helper()
-	sent, seen, _ := h.pings(t, to, n, pause, wait)
+	sent, seen, _ := h.pings(t, to, n, pause, wait, 0)
 	var first time.Time // of those that were sent later
 	for i := n - 1; i >= 0; i-- {
 		at, ok := seen[uint32(i)]
@@ -82,8 +111,9 @@ func (h Host) Overtaken(t testing.TB, to netip.AddrPort, n int, pause, wait, lea
 	return count
 }
 
-// pings sends datagrams, and says when each was sent and first came back.
-func (h Host) pings(t testing.TB, to netip.AddrPort, n int, pause, wait time.Duration) (sent []time.Time, seen map[uint32]time.Time, answers int) {
+// pings sends datagrams, and says when each was sent and first came back. When all have, it
+// waits for their copies.
+func (h Host) pings(t testing.TB, to netip.AddrPort, n int, pause, wait, copies time.Duration) (sent []time.Time, seen map[uint32]time.Time, answers int) {
 	t.Helper()
 	c := h.Listen(t, netip.AddrPortFrom(unspecified(to.Addr()), 0))
 	defer c.Close()
@@ -110,7 +140,7 @@ func (h Host) pings(t testing.TB, to netip.AddrPort, n int, pause, wait time.Dur
 			deadline = deadline.Add(time.Duration(n) * pause)
 		}
 		if len(seen) == n { // only copies can come
-			deadline = time.Now().Add(20 * time.Millisecond)
+			deadline = time.Now().Add(copies)
 		}
 		must(t, c.SetReadDeadline(deadline))
 		size, _, err := c.ReadFromUDPAddrPort(buffer)

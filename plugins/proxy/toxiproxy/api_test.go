@@ -60,7 +60,7 @@ func ask(address, text string) (time.Duration, error) {
 		return 0, err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		return 0, err
 	}
 	at := time.Now()

@@ -76,7 +76,7 @@ func client(t testing.TB, two bool) *http.Client {
 	t.Helper()
 	tr := &http.Transport{Protocols: protocols(!two, two), DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
+	return &http.Client{Transport: tr, Timeout: 3 * time.Minute}
 }
 
 // ask posts to a path.

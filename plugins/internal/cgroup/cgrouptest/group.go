@@ -161,7 +161,7 @@ func (g *Group) PIDs(controller string) []int {
 // remove takes the group away once it is empty, which the end of its processes makes it.
 func (g *Group) remove() {
 	for _, folder := range g.folders {
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(2 * time.Minute)
 		for {
 			err := os.Remove(folder)
 			if err == nil || errors.Is(err, fs.ErrNotExist) {
