@@ -71,7 +71,7 @@ func newService(t *testing.T) *service {
 }
 
 // patience is how long a test waits for what takes moments on an idle machine.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // eventually polls until ok, or fails the test.
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -211,7 +211,7 @@ func (s *service) uses(t *testing.T, name, head, inputs string) string {
 scenario "trial" {}
 probe "http" "service" {
   url     = %q
-  rate    = 4
+  rate    = 2
   timeout = "2s"
 }
 steady_state "serving" {
@@ -220,14 +220,14 @@ steady_state "serving" {
     good        = sample.ok
     target      = 0.3
     judge       = "point"
-    min_samples = 5
+    min_samples = 3
   }
 }
 experiment "trial" {
   source         = "catalog:%s"
   steady_state   = [steady_state.serving]
-  baseline       = "2s"
-  observe        = "2s"
+  baseline       = "3s"
+  observe        = "3s"
   recover_within = "60s"
   %s
   inputs = {

@@ -241,7 +241,7 @@ func TestProbeOfTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	q := wire.Probe{Type: "lamp", Interval: 10 * time.Millisecond, Timeout: time.Second, Start: time.Now()}
 	got := 0

@@ -98,7 +98,7 @@ func newBench(t *testing.T, faults ...FaultType) *bench {
 	t.Cleanup(func() {
 		hangUp()
 		<-over
-		done, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		done, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Close(done); err != nil {
 			t.Error(err)

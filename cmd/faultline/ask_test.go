@@ -13,7 +13,7 @@ const holdingDay = `
 scenario "hold" { seed = 7 }
 probe "dummy_health" "things" {
   file = "health"
-  rate = 5
+  rate = 2
 }
 steady_state "fine" {
   objective "good" {
@@ -28,8 +28,8 @@ target "dummy_file" "things" {
 }
 experiment "mark" {
   steady_state = [steady_state.fine]
-  baseline     = "1s"
-  observe      = "1s"
+  baseline     = "2600ms"
+  observe      = "2600ms"
   fault "dummy_mark" "one" {
     target     = target.dummy_file.things
     duration   = "5m"
@@ -39,7 +39,7 @@ experiment "mark" {
   prompt "second" {
     question = "Was that enough?"
     after    = [prompt.first]
-    start    = "2s"
+    start    = "3s"
   }
 }
 `

@@ -9,8 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline-go/faultline/engine/judge"
 )
 
 // TestGuardianDetached looks at the guardian and the plugins of a run as the kernel
@@ -19,7 +22,7 @@ import (
 func TestGuardianDetached(t *testing.T) {
 	t.Parallel()
 	work := workFolder(t)
-	cmd := faultlineIn(work, "run", "day", "-var", "duration=4s")
+	cmd := faultlineIn(work, "run", "day", "-var", "duration=1h")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -79,14 +82,9 @@ func TestGuardianDetached(t *testing.T) {
 		t.Errorf("the guardian has the run open: %v", open)
 	}
 
-	// Asleep it uses no processor.
-	before := statOf(t, guardian)
-	if !eventually(func() bool { return !exists(filepath.Join(work, "things", "pear.marked")) }) {
-		t.Fatal("nothing is put back")
-	}
-	after := statOf(t, guardian)
-	ticks := func(stat []string) (n int) {
-		for _, s := range stat[11:13] { // user and system time
+	// Asleep it uses no processor. It may not have come to its sleep yet.
+	ticks := func() (n int) {
+		for _, s := range statOf(t, guardian)[11:13] { // user and system time
 			x, err := strconv.Atoi(s)
 			if err != nil {
 				t.Fatal(err)
@@ -95,13 +93,23 @@ func TestGuardianDetached(t *testing.T) {
 		}
 		return n
 	}
-	if used := ticks(after) - ticks(before); used > 1 {
-		t.Errorf("the guardian used %d ticks while it slept", used)
+	if !eventually(func() bool {
+		before := ticks()
+		<-time.After(2 * time.Second)
+		return ticks()-before <= 1
+	}) {
+		t.Error("the guardian uses the processor while it sleeps")
+	}
+	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
+		t.Fatal(err)
 	}
 	err = cmd.Wait()
 	ended = true
-	if got := code(t, err); got != 0 {
+	if got := code(t, err); got != judge.ExitAborted {
 		t.Errorf("the run ends with %d:\n%s", got, out.String())
+	}
+	if exists(filepath.Join(work, "things", "pear.marked")) {
+		t.Error("nothing is put back")
 	}
 	if exists(fmt.Sprintf("/proc/%d", guardian)) {
 		t.Error("the guardian outlives a run that ended")

@@ -219,7 +219,7 @@ func binDir() string {
 }
 
 // patience is for what happens soon, on a machine with much else to do.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // eventually polls until ok, or until patience is over.
 func eventually(ok func() bool) bool {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/charmbracelet/x/vt"
 	"github.com/creack/pty"
@@ -254,7 +255,9 @@ func TestTerminalKeys(t *testing.T) {
 		x, work := begin(t)
 		x.send("n")
 		x.expect("note: ")
-		x.send("the pager\b\b\bger is quiet\x1b")
+		x.send("the pager\b\b\bger is quiet")
+		x.expect("note: the pager is quiet")
+		x.send("\x1b")
 		if !eventually(func() bool { return strings.Contains(x.shows(), "h halt · n note") }) {
 			t.Fatalf("Esc does not forget a note:\n%s", x.shows())
 		}
@@ -275,7 +278,15 @@ func TestTerminalKeys(t *testing.T) {
 		x, work := begin(t)
 		x.send("h")
 		x.expect("press h again to halt")
-		x.send("h")
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		if !eventually(func() bool { // a busy machine may be too late with the second one
+			_, _ = x.tty.WriteString("h") // it may have ended meanwhile
+			<-tick.C
+			return strings.Contains(x.text(), "halted by ")
+		}) {
+			t.Fatalf("pressed again and again, h does not halt:\n%s", x.shows())
+		}
 		putBack(t, x, work, "halted by ")
 		out, err := faultlineIn(work, "run", "day").CombinedOutput()
 		if code(t, err) != exitRefused || !strings.Contains(string(out), "a halt is in force") {

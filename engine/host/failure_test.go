@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,15 +41,28 @@ func TestFailedStarts(t *testing.T) {
 	} {
 		t.Run(c.role, func(t *testing.T) {
 			h := playing(t, c.role, func(o *Options) { o.StartTimeout = c.limit })
-			_, err := h.Start(t.Context(), "testfile", wire.Configure{})
-			if err == nil {
-				t.Fatal("it started")
-			}
-			t.Log(err)
-			for _, w := range c.want {
-				if !strings.Contains(err.Error(), w) {
-					t.Errorf("error does not say %q", w)
+			start := func() string {
+				_, err := h.Start(t.Context(), "testfile", wire.Configure{})
+				if err == nil {
+					t.Fatal("it started")
 				}
+				t.Log(err)
+				return err.Error()
+			}
+			lacks := func(text string) bool {
+				return slices.ContainsFunc(c.want, func(w string) bool { return !strings.Contains(text, w) })
+			}
+			text := start()
+			// A busy machine may not let it come in time to where it stops. Then it is too
+			// late for something earlier, sooner or later not.
+			for range 20 {
+				if c.limit == 0 || !lacks(text) {
+					break
+				}
+				text = start()
+			}
+			if lacks(text) {
+				t.Errorf("the error does not say all of %q", c.want)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,10 @@ func (s *scene) both() (open, live []journal.RunInfo) {
 }
 
 func TestPendingTellsTheLiveFromTheDead(t *testing.T) {
+	synctest.Test(t, pendingTellsTheLiveFromTheDead)
+}
+
+func pendingTellsTheLiveFromTheDead(t *testing.T) {
 	s := newScene(t, map[string]*street{"lamp": newStreet("a")}, intent("f1", "a"))
 	w, err := s.store.TakeOver(s.run)
 	if err != nil {
@@ -33,8 +38,8 @@ func TestPendingTellsTheLiveFromTheDead(t *testing.T) {
 	if open, live := s.both(); len(open) != 0 || len(live) != 1 || live[0].ID != s.run || live[0].Owner != os.Getpid() {
 		t.Errorf("while we hold it: open %+v, live %+v", open, live)
 	}
-	if took := time.Since(began); took > dyingPatience/2 {
-		t.Errorf("it waited %s for a process that lives", took)
+	if waited := time.Since(began); waited > 0 { // in a bubble only waiting takes time
+		t.Errorf("it waited %s for a process that lives", waited)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -146,7 +147,7 @@ func newScene(t *testing.T, plugins map[string]*street, data ...journal.Data) *s
 
 func (s *scene) options() Options {
 	return Options{
-		Store: s.store, By: s.by, PID: 1, Patience: 300 * time.Millisecond,
+		Store: s.store, By: s.by, PID: 1,
 		Start: func(_ context.Context, used journal.PluginUsed, run, dir string) (Plugin, error) {
 			if s.refuse != nil {
 				return nil, s.refuse
@@ -412,7 +413,9 @@ func TestRunAgain(t *testing.T) {
 }
 
 // A fault that hangs or fails neither stops nor delays the others.
-func TestRunIndependently(t *testing.T) {
+func TestRunIndependently(t *testing.T) { synctest.Test(t, runIndependently) }
+
+func runIndependently(t *testing.T) {
 	hung, fine := newStreet("a"), newStreet("b", "c")
 	release := make(chan struct{})
 	hung.revert = func(ctx context.Context) {
@@ -425,7 +428,7 @@ func TestRunIndependently(t *testing.T) {
 	s := newScene(t, map[string]*street{"lamp": hung, "fine": fine}, intent("f1", "a"), second, third)
 	go func() { // the others are through before the one that hangs is given up
 		defer close(release)
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for time.Now().Before(deadline) {
 			fine.mu.Lock()
 			on := !fine.off["c"]
@@ -458,7 +461,9 @@ func TestRunCancelled(t *testing.T) {
 }
 
 // An injection without an answer may take effect until its settle time is over.
-func TestRunWaitsForLateInjections(t *testing.T) {
+func TestRunWaitsForLateInjections(t *testing.T) { synctest.Test(t, runWaitsForLateInjections) }
+
+func runWaitsForLateInjections(t *testing.T) {
 	p := newStreet()
 	plan := `{"experiments":[{"spec":{"name":"x"},"steps":[{"name":"lamp_off.f1","settle_ns":200000000}]}]}`
 	s := newScene(t, map[string]*street{"lamp": p}, &journal.RunStarted{Plan: json.RawMessage(plan)}, intent("f1", "a"))

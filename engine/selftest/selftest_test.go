@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -112,19 +113,25 @@ func TestNothingStaysBroken(t *testing.T) {
 func TestOnly(t *testing.T) {
 	o := options(withoutDocker)
 	o.Only = "process_pause/engine/killed/fault.observed"
-	result, err := selftest.Run(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !result.OK() || len(result.Cases) != 2 {
-		t.Fatalf("%+v", result)
-	}
-	if len(result.LeftOut) != 1 || !strings.Contains(result.LeftOut[0], "no Docker engine answers") {
-		t.Errorf("left out: %q", result.LeftOut)
-	}
-	c := result.Cases[1]
-	if c.Name != o.Only || len(c.By) != 1 || c.By[0] != "plugin" {
-		t.Errorf("%s was put back by %v, not by its plugin", c.Name, c.By)
+	// A plugin that a busy machine keeps from it for a second is forestalled by the guardian.
+	for try := 1; ; try++ {
+		result, err := selftest.Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !result.OK() || len(result.Cases) != 2 {
+			t.Fatalf("%+v", result)
+		}
+		if len(result.LeftOut) != 1 || !strings.Contains(result.LeftOut[0], "no Docker engine answers") {
+			t.Errorf("left out: %q", result.LeftOut)
+		}
+		c := result.Cases[1]
+		if c.Name == o.Only && slices.Equal(c.By, []string{"plugin"}) {
+			break
+		}
+		if c.Name != o.Only || !slices.Equal(c.By, []string{"guardian"}) || try == 5 {
+			t.Fatalf("%s was put back by %v, not by its plugin", c.Name, c.By)
+		}
 	}
 	o.Only = "no such case"
 	if _, err := selftest.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), o.Only) {
@@ -183,7 +190,7 @@ func TestOwnPlugin(t *testing.T) {
 	check := []string{os.Args[0], "runs", pidFile}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); runs(pidFile) != nil; <-tick.C {
+	for deadline := time.Now().Add(2 * time.Minute); runs(pidFile) != nil; <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("the target does not start: %v", runs(pidFile))
 		}

@@ -255,7 +255,7 @@ func (g *gameDay) code(t *testing.T) int {
 }
 
 // only returns a folder with the game day cut down to one experiment. A duration
-// replaces that of its fault.
+// replaces that of its fault, which then has a long lease, too.
 func only(t *testing.T, experiment, duration string) string {
 	t.Helper()
 	const name = "docker-shop.hcl"
@@ -278,6 +278,7 @@ func only(t *testing.T, experiment, duration string) string {
 			for _, step := range block.Body().Blocks() {
 				if step.Type() == "fault" && duration != "" {
 					step.Body().SetAttributeValue("duration", cty.StringVal(duration))
+					step.Body().SetAttributeValue("lease", cty.StringVal(longLease))
 				}
 			}
 		}

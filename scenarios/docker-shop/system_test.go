@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for what takes moments on an idle machine.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // system is what a game day breaks, as the engine sees it: the shop's containers, and
 // a bystander that looks much like one of them and is nobody's target.

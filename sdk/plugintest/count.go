@@ -93,7 +93,7 @@ func answerCounter(socket string) error {
 			case countMark:
 				before, known = calm(), goleak.IgnoreCurrent()
 			case countLeft:
-				if !eventually(2*time.Second, func() bool { return runtime.NumGoroutine() < before+leaks }) {
+				if !eventually(patient(2*time.Second), func() bool { return runtime.NumGoroutine() < before+leaks }) {
 					answer = fmt.Sprintf("%d goroutines: %v", runtime.NumGoroutine()-before, goleak.Find(known))
 				}
 			}
@@ -134,7 +134,7 @@ func (p *process) leaks(t testing.TB) func() string {
 	before := p.files(t)
 	return func() string {
 		now := 0
-		if eventually(2*time.Second, func() bool { now = p.files(t); return now < before+leaks }) {
+		if eventually(patient(2*time.Second), func() bool { now = p.files(t); return now < before+leaks }) {
 			return ""
 		}
 		return fmt.Sprintf("%d files open", now-before)

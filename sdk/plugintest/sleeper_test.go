@@ -42,7 +42,7 @@ func endSleeper(t testing.TB, c sdk.Candidate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		if _, err := lookAt(pid); err != nil {
 			return
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 func TestParseBackends(t *testing.T) {
@@ -31,7 +30,7 @@ func TestGatewayNeverRepeatsAnOrderWithABody(t *testing.T) {
 	}))
 	defer backend.Close()
 	address := strings.TrimPrefix(backend.URL, "http://")
-	g := &gateway{backends: []string{address, address, address}, retry: true, patience: 5 * time.Second, client: pooledTransport(time.Second)}
+	g := &gateway{backends: []string{address, address, address}, retry: true, patience: patience, client: pooledTransport(patience)}
 	front := httptest.NewServer(g)
 	defer front.Close()
 
@@ -56,7 +55,7 @@ func TestGatewayRetriesAnAnswerThatBreaksOff(t *testing.T) {
 	defer whole.Close()
 	g := &gateway{
 		backends: []string{strings.TrimPrefix(whole.URL, "http://"), strings.TrimPrefix(breaking.URL, "http://")},
-		retry:    true, patience: 5 * time.Second, client: pooledTransport(time.Second),
+		retry:    true, patience: patience, client: pooledTransport(patience),
 	}
 	front := httptest.NewServer(g)
 	defer front.Close()

@@ -17,10 +17,10 @@ type httpStock struct {
 	client *http.Client
 }
 
-func newHTTPStock(base *url.URL) *httpStock {
+func newHTTPStock(base *url.URL, patience time.Duration) *httpStock {
 	return &httpStock{base: base, client: &http.Client{
-		Timeout:   storeTimeout,
-		Transport: pooledTransport(storeTimeout),
+		Timeout:   patience,
+		Transport: pooledTransport(patience),
 	}}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -11,20 +12,21 @@ import (
 
 // redisStock sells from a Redis server: one transaction, one round trip a sale.
 type redisStock struct {
-	client *redis.Client
+	client   *redis.Client
+	patience time.Duration
 }
 
-func newRedisStock(address string) (*redisStock, error) {
+func newRedisStock(address string, patience time.Duration) (*redisStock, error) {
 	options, err := redis.ParseURL(address)
 	if err != nil {
 		return nil, fmt.Errorf("read -store %q: %w", address, err)
 	}
 	// A game day wants to see the store fail as it fails: one try, and a short
 	// one. The client's own patience and retries would hide it for seconds.
-	options.DialTimeout = storeTimeout
-	options.ReadTimeout = storeTimeout
-	options.WriteTimeout = storeTimeout
-	options.PoolTimeout = storeTimeout
+	options.DialTimeout = patience
+	options.ReadTimeout = patience
+	options.WriteTimeout = patience
+	options.PoolTimeout = patience
 	options.ContextTimeoutEnabled = true
 	options.MaxRetries = -1
 	options.DialerRetries = 1
@@ -32,11 +34,11 @@ func newRedisStock(address string) (*redisStock, error) {
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	logging.Disable()
-	return &redisStock{client: redis.NewClient(options)}, nil
+	return &redisStock{client: redis.NewClient(options), patience: patience}, nil
 }
 
 func (s *redisStock) Take(ctx context.Context, item string) (taken, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	key := "shop:stock:" + item
 	var left, order *redis.IntCmd

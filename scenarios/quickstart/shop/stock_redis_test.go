@@ -43,7 +43,7 @@ func startRedis(t *testing.T) (address string, server *exec.Cmd) {
 
 func TestRedisStock(t *testing.T) {
 	address, server := startRedis(t)
-	web := start(t, "web", "-name", "web1", "-store", "redis://"+address)
+	web := start(t, "web", "-name", "web1", "-store", "redis://"+address, "-store-timeout", "2s")
 	url := fmt.Sprintf("http://%s/checkout", web.address)
 	for n := range 3 {
 		status, sold := get[sale](t, url)

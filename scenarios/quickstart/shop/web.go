@@ -18,11 +18,15 @@ func newWebCommand(flags *flag.FlagSet) command {
 	host, _ := os.Hostname() // without one, -name says who we are
 	name := flags.String("name", host, "`name` of this instance in its answers")
 	store := flags.String("store", "", "`URL` of the store: http://host:port or redis://host:port")
+	patience := flags.Duration("store-timeout", storeTimeout, "`time` for the store to sell an item")
 	return func() (http.Handler, error) {
 		if *store == "" {
 			return nil, errors.New("-store is missing")
 		}
-		shelf, err := openStock(*store)
+		if *patience <= 0 {
+			return nil, errors.New("-store-timeout must be above zero")
+		}
+		shelf, err := openStock(*store, *patience)
 		if err != nil {
 			return nil, err
 		}
