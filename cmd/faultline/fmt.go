@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/faultline-go/faultline/engine/durable"
 	"github.com/faultline-go/faultline/engine/scenario"
 )
 
@@ -110,22 +111,7 @@ func (g *global) formatFile(path string, check bool) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("format: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".fmt-*")
-	if err != nil {
-		return false, fmt.Errorf("format: %w", err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(out)
-	if err == nil {
-		err = tmp.Chmod(info.Mode().Perm())
-	}
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
+	if err := durable.WriteFile(path, out, info.Mode().Perm()); err != nil {
 		return false, fmt.Errorf("format %s: %w", path, err)
 	}
 	return true, nil

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/faultline-go/faultline/engine/durable"
 )
 
 const (
@@ -86,7 +88,7 @@ func Put(dir, reason, by string) (Halt, error) {
 	if err != nil {
 		return h, fmt.Errorf("halt: %w", err)
 	}
-	if err := write(filepath.Join(dir, haltFile), raw); err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, haltFile), append(raw, '\n'), 0o600); err != nil {
 		return h, fmt.Errorf("halt: %w", err)
 	}
 	return h, log(dir, h)
@@ -121,26 +123,6 @@ func Wait(ctx context.Context, dir string) (Halt, error) {
 			return Halt{}, ctx.Err()
 		}
 	}
-}
-
-// write makes a file appear whole.
-func write(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".halt-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // in vain once it is renamed
-	_, err = f.Write(append(content, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // log adds an entry to the log of halts.

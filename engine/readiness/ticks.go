@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/faultline-go/faultline/engine/durable"
 )
 
 // Tick says who has seen to an item, and when.
@@ -68,19 +70,7 @@ func PutTick(state, scenario, item string, t Tick) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("tick: %w", err)
 	}
-	whole, err := os.CreateTemp(filepath.Dir(path), ".ticks-*")
-	if err != nil {
-		return fmt.Errorf("tick: %w", err)
-	}
-	defer os.Remove(whole.Name()) // in vain once it is renamed
-	_, err = whole.Write(append(raw, '\n'))
-	if e := whole.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(whole.Name(), path)
-	}
-	if err != nil {
+	if err := durable.WriteFile(path, append(raw, '\n'), 0o600); err != nil {
 		return fmt.Errorf("tick: %w", err)
 	}
 	return nil
