@@ -31,7 +31,8 @@ func CheckVersion(d *schema.Description, constraint string) error {
 }
 
 // check looks whether a description makes sense for the plugin of that name: the SDK
-// sees to it, but a plugin may be written without the SDK.
+// sees to it, but a plugin may be written without the SDK. What comes after the host
+// need not look again.
 func check(d *schema.Description, name string) error {
 	if d == nil || d.Format < 1 {
 		return fmt.Errorf("plugin %s does not describe itself", name)
@@ -74,6 +75,9 @@ func check(d *schema.Description, name string) error {
 			if slices.ContainsFunc(schema.SampleCore, func(core schema.Attribute) bool { return core.Name == a.Name }) {
 				c.failf("%s: every sample has %q already", p.Type, a.Name)
 			}
+			if !slices.Contains([]string{"string", "number", "bool"}, a.Type) {
+				c.failf("%s: the samples have a field %q of type %q", p.Type, a.Name, a.Type)
+			}
 		}
 	}
 	for _, a := range d.Actions {
@@ -85,6 +89,7 @@ func check(d *schema.Description, name string) error {
 		c.typ("target", t.Type)
 		c.capabilities(t.Type, t.Capabilities)
 		c.body(t.Type, t.Match, nil)
+		c.body(t.Type, schema.Body{Attributes: t.Attributes}, nil)
 	}
 	return c.err
 }

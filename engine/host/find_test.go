@@ -291,6 +291,12 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		`every sample has "ok"`: func(d *schema.Description) {
 			d.Probes = []schema.Probe{{Type: "testfile", Sample: []schema.Attribute{{Name: "ok", Type: "bool"}}}}
 		},
+		`a field "body" of type "list(string)"`: func(d *schema.Description) {
+			d.Probes = []schema.Probe{{Type: "testfile", Sample: []schema.Attribute{{Name: "body", Type: "list(string)"}}}}
+		},
+		`has the type "colour", which is not known`: func(d *schema.Description) {
+			d.Targets = []schema.Target{{Type: "testfile", Attributes: []schema.Attribute{{Name: "a", Type: "colour"}}}}
+		},
 	} {
 		d := good()
 		change(d)

@@ -50,74 +50,8 @@ func (l *loader) plugin(name string, at hcl.Range) *plugin {
 		})
 		return p
 	}
-	if why := unusable(d); why != "" {
-		l.error(at, "Plugin not usable", "The plugin %q cannot be used: %s. Use another version of it, or tell its author.", name, why)
-		return p
-	}
 	p.description = d
 	return p
-}
-
-// unusable says why a description cannot be worked with, or nothing.
-func unusable(d *schema.Description) string {
-	if d.Format > schema.Version {
-		return fmt.Sprintf("its description has format %d, and this faultline knows up to %d", d.Format, schema.Version)
-	}
-	if s := wrongBody(d.Settings, "its settings", schema.PluginMeta); s != "" {
-		return s
-	}
-	for _, f := range d.Faults {
-		if s := wrongBody(f.Config, "its fault "+f.Type, schema.FaultMeta); s != "" {
-			return s
-		}
-		if len(f.Accepts) == 0 {
-			return fmt.Sprintf("its fault %s accepts no kind of target", f.Type)
-		}
-	}
-	for _, p := range d.Probes {
-		if s := wrongBody(p.Config, "its probe "+p.Type, schema.ProbeMeta); s != "" {
-			return s
-		}
-		for _, a := range p.Sample {
-			if !slices.Contains([]string{"string", "number", "bool"}, a.Type) {
-				return fmt.Sprintf("the samples of its probe %s have a field %q of type %q", p.Type, a.Name, a.Type)
-			}
-			for _, core := range schema.SampleCore {
-				if core.Name == a.Name {
-					return fmt.Sprintf("the samples of its probe %s have a field %q, which every sample has", p.Type, a.Name)
-				}
-			}
-		}
-	}
-	for _, a := range d.Actions {
-		if s := wrongBody(a.Config, "its action "+a.Type, schema.ActionMeta); s != "" {
-			return s
-		}
-	}
-	for _, t := range d.Targets {
-		if s := wrongBody(t.Match, "its target kind "+t.Type, nil); s != "" {
-			return s
-		}
-		if s := wrongBody(schema.Body{Attributes: t.Attributes}, "what its target kind "+t.Type+" reports", nil); s != "" {
-			return s
-		}
-	}
-	return ""
-}
-
-func wrongBody(b schema.Body, what string, meta []string) string {
-	for _, name := range meta {
-		if b.Attribute(name) != nil {
-			return fmt.Sprintf("%s takes an argument %q, which faultline keeps for itself", what, name)
-		}
-		if b.Block(name) != nil {
-			return fmt.Sprintf("%s takes a block %q, which faultline keeps for itself", what, name)
-		}
-	}
-	if why := b.Wrong(); why != "" {
-		return fmt.Sprintf("in %s, %s", what, why)
-	}
-	return ""
 }
 
 // offers lists the types of one kind that a plugin has.

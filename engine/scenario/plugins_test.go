@@ -180,14 +180,6 @@ var descriptions = map[string]*schema.Description{
 			Accepts: []schema.Accept{{Interface: "netns"}},
 		}},
 	},
-	"greedy": {
-		Format: 1, Name: "greedy", Version: "0.1.0",
-		Faults: []schema.Fault{{
-			Type:    "greedy_fault",
-			Config:  schema.Body{Attributes: []schema.Attribute{{Name: "lease", Type: "duration"}}},
-			Accepts: []schema.Accept{{Interface: "container"}},
-		}},
-	},
 	"rich": {
 		Format: 1, Name: "rich", Version: "0.1.0",
 		Probes: []schema.Probe{{Type: "rich", Config: schema.Body{
@@ -221,7 +213,6 @@ var descriptions = map[string]*schema.Description{
 			},
 		}}},
 	},
-	"future": {Format: 99, Name: "future", Version: "9.0.0"},
 	"demanding": {
 		Format: 1, Name: "demanding", Version: "0.1.0",
 		Settings: schema.Body{Attributes: []schema.Attribute{{Name: "endpoint", Type: "string", Required: true}}},
