@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -104,7 +105,8 @@ func TestEnginesOfAnotherTime(t *testing.T) {
 		"2,3": "failed: incompatible API version", // go-plugin's words: the plugin has named its own
 	} {
 		cmd := exec.CommandContext(t.Context(), engine, plugin, offers)
-		in, err := cmd.StdinPipe() // which the engine's plugin inherits: its end is the engine's
+		cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // of one that is killed the socket stays
+		in, err := cmd.StdinPipe()                            // which the engine's plugin inherits: its end is the engine's
 		if err != nil {
 			t.Fatal(err)
 		}

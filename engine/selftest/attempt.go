@@ -345,7 +345,7 @@ func (a *attempt) cleanUp(ctx context.Context, mayKeep bool) {
 		wrong(a.target.remove(ctx))
 	}
 	wrong(endAll(ctx, a.dir, ""))
-	if a.r.OK() || interrupted || !mayKeep {
+	if a.r.OK() || interrupted || !mayKeep || a.engine == nil { // without a run there is nothing to read
 		wrong(os.RemoveAll(a.dir))
 		return
 	}

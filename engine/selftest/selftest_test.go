@@ -224,8 +224,13 @@ func TestOwnPlugin(t *testing.T) {
 	if err := target.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
 	if _, err := selftest.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "not clean to begin with") {
 		t.Errorf("with a target that is broken already: %v", err)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left in %s: %v, %v", temp, left, err)
 	}
 }
 
