@@ -57,7 +57,7 @@ func TestTerminalAnswersPrompts(t *testing.T) {
 		{"continue", func(_ *testing.T, x *terminal, _ string) { x.send("Continue\n") }, judge.ExitHeld, "prompt second: continue ("},
 		{"stop", func(_ *testing.T, x *terminal, _ string) { x.send("stop\n") }, judge.ExitAborted, "prompt second: stop ("},
 		{"elsewhere", func(t *testing.T, _ *terminal, work string) {
-			if out, err := faultlineIn(work, "answer", "continue", "-prompt", "second").CombinedOutput(); err != nil {
+			if out, err := faultlineIn(t, work, "answer", "continue", "-prompt", "second").CombinedOutput(); err != nil {
 				t.Errorf("answer: %v: %s", err, out)
 			}
 		}, judge.ExitHeld, "prompt second: continue ("},
@@ -68,7 +68,7 @@ func TestTerminalAnswersPrompts(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(work, "hold.hcl"), []byte(holdingDay), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			x := onTerminal(t, faultlineIn(work, "run", "hold.hcl"))
+			x := onTerminal(t, faultlineIn(t, work, "run", "hold.hcl"))
 			x.expect(`Only "yes"`)
 			x.send("yes\n")
 			x.expect("prompt first: Is it marked?")

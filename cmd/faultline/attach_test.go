@@ -110,12 +110,10 @@ func TestAttachedPlugin(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(work string) *exec.Cmd{
 		"by faultline plugin serve": func(work string) *exec.Cmd {
-			return faultlineIn(work, "plugin", "serve", dummyPath(t))
+			return faultlineIn(t, work, "plugin", "serve", dummyPath(t))
 		},
 		"by itself": func(work string) *exec.Cmd {
-			cmd := exec.Command(dummyPath(t), "-serve")
-			cmd.Dir, cmd.Env = work, append(os.Environ(), environment(work)...)
-			return cmd
+			return commandIn(t, work, dummyPath(t), "-serve")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +123,7 @@ func TestAttachedPlugin(t *testing.T) {
 			s := serve(t, start(work))
 			run := func(duration string) (*exec.Cmd, *bytes.Buffer) {
 				var out bytes.Buffer
-				cmd := faultlineIn(work, "run", "day", "-var", "duration="+duration)
+				cmd := faultlineIn(t, work, "run", "day", "-var", "duration="+duration)
 				cmd.Env = append(cmd.Env, wire.ReattachVariable+"="+s.value)
 				cmd.Stdout, cmd.Stderr = &out, &out
 				if err := cmd.Start(); err != nil {
@@ -193,7 +191,7 @@ func TestAttachedPlugin(t *testing.T) {
 			<-s.ended
 
 			// Without it nothing begins.
-			text, err := faultlineWith(work, s.value, "run", "day").CombinedOutput()
+			text, err := faultlineWith(t, work, s.value, "run", "day").CombinedOutput()
 			if c := code(t, err); c != 2 || !strings.Contains(string(text), "attach plugin dummy (process "+itoa(s.pid)+"): it is not served any more") {
 				t.Errorf("with a process that is gone, run ends with %d: %s", c, text)
 			}
@@ -204,16 +202,16 @@ func TestAttachedPlugin(t *testing.T) {
 func TestServedPluginEndsOnInterrupt(t *testing.T) {
 	t.Parallel()
 	work := workFolder(t)
-	s := serve(t, faultlineIn(work, "plugin", "serve", dummyPath(t)))
-	text, err := faultlineWith(work, s.value, "plugin", "list").CombinedOutput()
+	s := serve(t, faultlineIn(t, work, "plugin", "serve", dummyPath(t)))
+	text, err := faultlineWith(t, work, s.value, "plugin", "list").CombinedOutput()
 	if err != nil || !strings.Contains(string(text), "dummy_mark") {
 		t.Errorf("plugin list: %v: %s", err, text)
 	}
 	s.interrupt(t)
 }
 
-func faultlineWith(work, reattach string, args ...string) *exec.Cmd {
-	cmd := faultlineIn(work, args...)
+func faultlineWith(t *testing.T, work, reattach string, args ...string) *exec.Cmd {
+	cmd := faultlineIn(t, work, args...)
 	cmd.Env = append(cmd.Env, wire.ReattachVariable+"="+reattach)
 	return cmd
 }
@@ -221,7 +219,7 @@ func faultlineWith(work, reattach string, args ...string) *exec.Cmd {
 // pendingRuns counts the runs that have no end.
 func pendingRuns(t *testing.T, work string) int {
 	t.Helper()
-	text, err := faultlineIn(work, "recover", "-dry-run", "-format", "json").Output()
+	text, err := faultlineIn(t, work, "recover", "-dry-run", "-format", "json").Output()
 	if err != nil {
 		return -1
 	}

@@ -54,7 +54,7 @@ func TestFullDiskBefore(t *testing.T) {
 	work, state := workFolder(t), needMount(t, "128m")
 	for _, leave := range []int64{0, 16 << 10} {
 		fill(t, state, leave)
-		cmd := faultlineIn(work, "run", "day", "-state-dir", state)
+		cmd := faultlineIn(t, work, "run", "day", "-state-dir", state)
 		var stderr, stdout bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		got := code(t, cmd.Run())
@@ -106,7 +106,7 @@ func TestFullDiskDuring(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cmd := faultlineIn(work, append([]string{"run", "day", "-state-dir", state}, test.args...)...)
+			cmd := faultlineIn(t, work, append([]string{"run", "day", "-state-dir", state}, test.args...)...)
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
 			if err := cmd.Start(); err != nil {
@@ -115,7 +115,8 @@ func TestFullDiskDuring(t *testing.T) {
 			mark := filepath.Join(work, "things", "pear.marked")
 			if !eventually(func() bool { return exists(mark) }) {
 				_ = cmd.Process.Kill()
-				t.Fatal("no fault is injected")
+				_ = cmd.Wait()
+				t.Fatalf("no fault is injected:\n%s", out.String())
 			}
 			fill(t, state, 0)
 			if got := code(t, cmd.Wait()); got != test.code || !strings.Contains(out.String(), test.says) {
@@ -124,7 +125,7 @@ func TestFullDiskDuring(t *testing.T) {
 			if exists(mark) {
 				t.Error("the mark is still there")
 			}
-			if text, err := faultlineIn(work, "report", "-state-dir", state).CombinedOutput(); err != nil || !bytes.Contains(text, []byte("by engine")) {
+			if text, err := faultlineIn(t, work, "report", "-state-dir", state).CombinedOutput(); err != nil || !bytes.Contains(text, []byte("by engine")) {
 				t.Errorf("report: %v\n%s", err, text)
 			}
 			// With space again the run can be closed, and another one runs.
@@ -132,7 +133,7 @@ func TestFullDiskDuring(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, args := range [][]string{{"recover"}, {"history"}, {"run", "day"}} {
-				cmd := faultlineIn(work, append(args, "-state-dir", state)...)
+				cmd := faultlineIn(t, work, append(args, "-state-dir", state)...)
 				if text, err := cmd.CombinedOutput(); err != nil {
 					t.Errorf("%v: %v\n%s", args, err, text)
 				}
@@ -145,7 +146,7 @@ func TestFullDiskDuring(t *testing.T) {
 func TestReadOnlyState(t *testing.T) {
 	t.Parallel()
 	work, state := workFolder(t), needMount(t, "128m")
-	cmd := faultlineIn(work, "validate", "day", "-state-dir", state)
+	cmd := faultlineIn(t, work, "validate", "day", "-state-dir", state)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
@@ -153,7 +154,7 @@ func TestReadOnlyState(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"run", "day"}, {"recover"}} {
-		cmd := faultlineIn(work, append(args, "-state-dir", state)...)
+		cmd := faultlineIn(t, work, append(args, "-state-dir", state)...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		if got := code(t, cmd.Run()); got != exitUsage {

@@ -27,7 +27,9 @@ const guardFlag = "when-parent-dies"
 type guardian struct {
 	process *os.Process
 	pipe    io.Closer
-	done    chan struct{}
+	log     string
+	ready   chan struct{} // closed when it watches
+	done    chan struct{} // closed when it has ended
 }
 
 // startGuardian starts the guardian of a run. Its own output goes to the run's
@@ -42,6 +44,11 @@ func (g *global) startGuardian(run, dir string) (*guardian, error) {
 		return nil, fmt.Errorf("start the guardian: %w", err)
 	}
 	defer log.Close()
+	ready, said, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the guardian: %w", err)
+	}
+	defer said.Close()
 	args := []string{"recover", "--" + guardFlag, "--state-dir", g.state()}
 	for _, d := range g.pluginDirs {
 		if d, err = filepath.Abs(d); err != nil { // the guardian works in another folder
@@ -55,27 +62,57 @@ func (g *global) startGuardian(run, dir string) (*guardian, error) {
 	cmd := exec.Command(self, append(args, run)...)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{said} // guardianReady
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// One thread is enough to sleep, and a small heap to recover.
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=50")
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
+		ready.Close()
 		return nil, fmt.Errorf("start the guardian: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
+		ready.Close()
 		return nil, fmt.Errorf("start the guardian: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "guardian.pid"), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
+		ready.Close()
 		_ = cmd.Process.Kill() // nothing was injected yet
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("start the guardian: %w", err)
 	}
-	x := &guardian{process: cmd.Process, pipe: pipe, done: make(chan struct{})}
+	x := &guardian{process: cmd.Process, pipe: pipe, log: log.Name(), ready: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer ready.Close()
+		if n, _ := ready.Read(make([]byte, 1)); n > 0 {
+			close(x.ready)
+		}
+	}()
 	go func() {
 		defer close(x.done)
 		_ = cmd.Wait() // what it did is in the journal and in its log
 	}()
 	return x, nil
+}
+
+// guardianReady is the descriptor on which a guardian says that it watches.
+const guardianReady = 3
+
+// watches waits until the guardian does, and fails when it never will, or no longer does:
+// nothing is to be broken then.
+func (x *guardian) watches(ctx context.Context) error {
+	select {
+	case <-x.ready:
+	case <-x.done:
+	case <-ctx.Done():
+		return fmt.Errorf("the guardian, which puts everything back if this process dies, has not begun to watch: %w", ctx.Err())
+	}
+	select {
+	case <-x.done:
+		return fmt.Errorf("the guardian, which puts everything back if this process dies, has ended: %s may say why", x.log)
+	default:
+		return nil
+	}
 }
 
 // dismissTime is how long a guardian may take to see that its run has ended.
@@ -107,6 +144,11 @@ func (g *global) guard(c *cobra.Command, run string) error {
 	if err != nil {
 		return err
 	}
+	ready := os.NewFile(guardianReady, "ready")
+	if _, err := ready.Write([]byte{1}); err != nil {
+		return fmt.Errorf("tell the engine that somebody watches: %w", err)
+	}
+	ready.Close()
 	sleepLight()
 	result, acted, err := recover.Guard(context.WithoutCancel(c.Context()), g.process.stdin, recover.Options{
 		Store: store, By: "guardian", PID: os.Getpid(),

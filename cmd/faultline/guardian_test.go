@@ -22,7 +22,7 @@ import (
 func TestGuardianDetached(t *testing.T) {
 	t.Parallel()
 	work := workFolder(t)
-	cmd := faultlineIn(work, "run", "day", "-var", "duration=1h")
+	cmd := faultlineIn(t, work, "run", "day", "-var", "duration=1h")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -191,7 +191,7 @@ func TestGuardianIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	work := workFolder(t)
-	cmd := faultlineIn(work, "run", "day", "-var", "duration=1h", "-insecure", "-plugin-dir", filepath.Dir(dummy)) // nothing vouches for a test binary
+	cmd := faultlineIn(t, work, "run", "day", "-var", "duration=1h", "-insecure", "-plugin-dir", filepath.Dir(dummy)) // nothing vouches for a test binary
 	cmd.Path = filepath.Join(dir, "faultline")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -248,7 +248,7 @@ func resident(t *testing.T, pid int) int {
 func TestGuardianIgnoresSignals(t *testing.T) {
 	t.Parallel()
 	work := workFolder(t)
-	cmd := faultlineIn(work, "run", "day", "-var", "duration=1h")
+	cmd := faultlineIn(t, work, "run", "day", "-var", "duration=1h")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -276,5 +276,43 @@ func TestGuardianIgnoresSignals(t *testing.T) {
 	}
 	if !eventually(func() bool { return !exists(mark) }) {
 		t.Error("the guardian does not put back")
+	}
+}
+
+// TestNothingIsBrokenUnguarded kills the guardian before there is a fault: then there is
+// none, whoever had to put it back.
+func TestNothingIsBrokenUnguarded(t *testing.T) {
+	t.Parallel()
+	work := workFolder(t)
+	cmd := faultlineIn(t, work, "run", "day")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var guardian int
+	if !eventually(func() bool { // the file is there a moment before its text
+		found, _ := filepath.Glob(filepath.Join(work, "state", "runs", "*", "guardian.pid"))
+		if len(found) != 1 {
+			return false
+		}
+		raw, _ := os.ReadFile(found[0])
+		guardian, _ = strconv.Atoi(strings.TrimSpace(string(raw)))
+		return guardian != 0
+	}) {
+		t.Fatal("there is no guardian")
+	}
+	if err := unix.Kill(guardian, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if got := code(t, cmd.Wait()); got != judge.ExitErrored || !strings.Contains(out.String(), "was not injected: the guardian, which puts everything back if this process dies, has ended") {
+		t.Errorf("the run ends with %d:\n%s", got, out.String())
+	}
+	journals, err := filepath.Glob(filepath.Join(work, "state", "runs", "*", "journal.jsonl"))
+	if err != nil || len(journals) != 1 {
+		t.Fatalf("journals %v, %v", journals, err)
+	}
+	if raw, err := os.ReadFile(journals[0]); err != nil || bytes.Contains(raw, []byte(`"fault.intent"`)) {
+		t.Errorf("a fault was begun, %v:\n%s", err, raw)
 	}
 }

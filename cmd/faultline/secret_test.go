@@ -46,7 +46,7 @@ variable "token" {
 			if c.call != "" {
 				write(filepath.Join("trouble", c.call), c.how)
 			}
-			run := faultlineIn(work, "run", "day", "-var", "mark="+filepath.Join(work, "things", "pear.marked"))
+			run := faultlineIn(t, work, "run", "day", "-var", "mark="+filepath.Join(work, "things", "pear.marked"))
 			run.Env = append(run.Env, "FAULTLINE_VAR_token="+secret, "FAULTLINE_LOG=trace")
 			said, err := run.CombinedOutput()
 			if got := code(t, err); got != c.code {
@@ -56,7 +56,7 @@ variable "token" {
 				t.Errorf("the run traces no call:\n%s", said)
 			}
 			for _, args := range [][]string{{"report"}, {"report", "-format", "json"}, {"history"}, {"recover"}} {
-				text, err := faultlineIn(work, args...).CombinedOutput()
+				text, err := faultlineIn(t, work, args...).CombinedOutput()
 				if err != nil && args[0] != "report" { // there is no report of a run that was refused
 					t.Errorf("%v: %v\n%s", args, err, text)
 				}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,9 +39,28 @@ func workFolder(t *testing.T) string {
 	return work
 }
 
+// tooLong is what no command takes, however busy the machine is. It is less than a test
+// binary's own time, at whose end nobody learns which command hung, and where.
+const tooLong = 3 * patience
+
 // faultlineIn is a faultline that works in a folder.
-func faultlineIn(work string, args ...string) *exec.Cmd {
-	c := exec.Command("faultline", args...)
+func faultlineIn(t *testing.T, work string, args ...string) *exec.Cmd {
+	return commandIn(t, work, "faultline", args...)
+}
+
+// commandIn is a program of ours that works in a folder. One that hangs says where.
+func commandIn(t *testing.T, work, program string, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
+	t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, program, args...)
+	c.Cancel = func() error {
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) { // the test is over
+			return c.Process.Kill()
+		}
+		t.Errorf("%s %v has not ended after %s", program, args, tooLong)
+		return c.Process.Signal(syscall.SIGQUIT) // it prints what each goroutine does
+	}
+	c.WaitDelay = 20 * time.Second
 	c.Dir = work
 	c.Env = append(append(os.Environ(), environment(work)...), "PWD="+work, "TERM=xterm")
 	return c
@@ -162,7 +183,7 @@ func TestTerminalAsksFirst(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []string{"no\n", "\n", "y\n", "\x04"} { // Ctrl-D, too
 		work := workFolder(t)
-		x := onTerminal(t, faultlineIn(work, "run", "day"))
+		x := onTerminal(t, faultlineIn(t, work, "run", "day"))
 		x.expect(`Only "yes" is taken for yes: `)
 		if text := x.text(); !strings.Contains(text, "Somebody marks a file") || !strings.Contains(text, "pear (1 of 3)") {
 			t.Errorf("the plan was not shown:\n%s", text)
@@ -183,7 +204,7 @@ func TestTerminalAsksFirst(t *testing.T) {
 func TestTerminalShowsARunWhileItGoesOn(t *testing.T) {
 	t.Parallel()
 	work := workFolder(t)
-	x := onTerminal(t, faultlineIn(work, "run", "day", "-var", "duration=3s"))
+	x := onTerminal(t, faultlineIn(t, work, "run", "day", "-var", "duration=3s"))
 	x.expect("Only \"yes\"")
 	x.send("yes\n")
 	x.expect("mark: baseline ")
@@ -214,7 +235,7 @@ func TestTerminalShowsARunWhileItGoesOn(t *testing.T) {
 func TestTerminalWithALog(t *testing.T) {
 	t.Parallel()
 	work := workFolder(t)
-	x := onTerminal(t, faultlineIn(work, "run", "day", "-auto-approve", "-log-level", "trace", "-var", "duration=3s"))
+	x := onTerminal(t, faultlineIn(t, work, "run", "day", "-auto-approve", "-log-level", "trace", "-var", "duration=3s"))
 	x.expect("mark: during ")
 	if got := x.end(); got != 0 {
 		t.Errorf("the code is %d", got)
@@ -237,7 +258,7 @@ func TestTerminalKeys(t *testing.T) {
 	t.Parallel()
 	begin := func(t *testing.T) (*terminal, string) {
 		work := workFolder(t)
-		x := onTerminal(t, faultlineIn(work, "run", "day", "-auto-approve", "-var", "duration=5m"))
+		x := onTerminal(t, faultlineIn(t, work, "run", "day", "-auto-approve", "-var", "duration=5m"))
 		x.expect("mark: during ")
 		x.expect("h halt · n note")
 		return x, work
@@ -288,7 +309,7 @@ func TestTerminalKeys(t *testing.T) {
 			t.Fatalf("pressed again and again, h does not halt:\n%s", x.shows())
 		}
 		putBack(t, x, work, "halted by ")
-		out, err := faultlineIn(work, "run", "day").CombinedOutput()
+		out, err := faultlineIn(t, work, "run", "day").CombinedOutput()
 		if code(t, err) != exitRefused || !strings.Contains(string(out), "a halt is in force") {
 			t.Errorf("after a halt a run begins: %s", out)
 		}
@@ -313,7 +334,7 @@ func TestTerminalWithoutColour(t *testing.T) {
 		{"A=b", []string{"validate", "nowhere"}, true},
 		{"NO_COLOR=1", []string{"validate", "nowhere"}, false},
 	} {
-		cmd := faultlineIn(work, test.args...)
+		cmd := faultlineIn(t, work, test.args...)
 		cmd.Env = append(cmd.Env, test.env)
 		x := onTerminal(t, cmd)
 		x.end()
@@ -328,7 +349,7 @@ func TestTerminalWithoutColour(t *testing.T) {
 func TestTerminalThatIsNotReadHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	work := workFolder(t)
-	cmd := faultlineIn(work, "run", "day", "-auto-approve", "-var", "duration=3s")
+	cmd := faultlineIn(t, work, "run", "day", "-auto-approve", "-var", "duration=3s")
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 50, Cols: 100})
 	if err != nil {
 		t.Fatal(err)
@@ -362,7 +383,7 @@ func TestTerminalThatIsNotReadHoldsNothingUp(t *testing.T) {
 func TestAReaderThatGoesAway(t *testing.T) {
 	t.Parallel()
 	work := workFolder(t)
-	cmd := faultlineIn(work, "run", "day")
+	cmd := faultlineIn(t, work, "run", "day")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

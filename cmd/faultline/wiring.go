@@ -282,6 +282,7 @@ func gitCommit(ctx context.Context, path string) string {
 	git := func(args ...string) (string, error) {
 		c := exec.CommandContext(ctx, "git", slices.Concat(options, args)...)
 		c.Env = append(os.Environ(), "GIT_ALLOW_PROTOCOL=none") // missing objects are not fetched
+		c.WaitDelay = time.Second                               // for what git started, and keeps its output open
 		out, err := c.Output()
 		return strings.TrimSpace(string(out)), err
 	}

@@ -61,7 +61,7 @@ func (h *Host) attach(ctx context.Context, name string, at wire.Reattach) (*Plug
 		return fail(fmt.Errorf("watch it: %w", err))
 	}
 	a.proc = os.NewFile(uintptr(fd), "process "+strconv.Itoa(pid))
-	a.conn, err = grpc.NewClient("unix:"+at.Address, append(door(),
+	a.conn, err = grpc.NewClient("unix:"+at.Address, append(append(door(), mourner{a.done, a.ownEnd}.options()...),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithIdleTimeout(0),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dialOwn(ctx, at.Address) }),
 	)...)
@@ -175,12 +175,20 @@ func (a *attached) let(ended bool) {
 }
 
 func (a *attached) err() error {
+	if end := a.ownEnd(); end != "" {
+		return fmt.Errorf("plugin %s", end)
+	}
+	return nil
+}
+
+// ownEnd says that the process has ended by itself; nobody here knows how.
+func (a *attached) ownEnd() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.ended {
-		return nil
+		return ""
 	}
-	return fmt.Errorf("plugin %s (attached, process %d) has ended; its terminal says why", a.name, a.pid)
+	return fmt.Sprintf("%s (attached, process %d) has ended; its terminal says why", a.name, a.pid)
 }
 
 // servedBy says which process serves the socket.

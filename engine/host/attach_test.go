@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -44,4 +45,43 @@ func TestServedPluginHasOneEngineAtATime(t *testing.T) {
 		}
 		return err == nil
 	})
+}
+
+// Whether the process that has ended closes the connection first or we do, who notice its
+// end: its calls say that it is gone.
+func TestCallsOfAnAttachedProcessThatEnds(t *testing.T) {
+	path := built(t, t.TempDir(), "anything", "../../sdk/internal/lamp")
+	for name, end := range map[string]func(served, attached *Plugin){
+		"it is killed":       func(served, _ *Plugin) { served.Kill() },
+		"its end is noticed": func(_, p *Plugin) { p.attached.let(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			served, at, err := New(Options{}).Serve(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer served.Kill()
+			p, err := New(Options{Reattach: map[string]wire.Reattach{"lamp": at}}).Start(t.Context(), "lamp", wire.Configure{Run: "r"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Kill()
+			session, err := p.Session(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed := make(chan error, 1)
+			go func() {
+				_, err := session.Next()
+				failed <- err
+			}()
+			end(served, p)
+			if err := <-failed; !errors.Is(err, wire.ErrGone) || !strings.Contains(err.Error(), "has ended") {
+				t.Errorf("the call under way: %v", err)
+			}
+			if _, err := p.Describe(t.Context()); !errors.Is(err, wire.ErrGone) {
+				t.Errorf("the next call: %v", err)
+			}
+		})
+	}
 }

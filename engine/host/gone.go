@@ -13,47 +13,70 @@ import (
 // endTime is how long a lost connection waits for the end of its process to be known.
 const endTime = time.Second
 
-// unary and stream make the loss of a connection say how the process ended, which
-// explains more than an EOF: "ended by itself (signal: killed)".
-func (p *process) unary(ctx context.Context, method string, q, reply any, c *grpc.ClientConn, call grpc.UnaryInvoker, o ...grpc.CallOption) error {
-	return p.explain(call(ctx, method, q, reply, c, o...))
+// mourner makes the loss of a connection say how the process ended, which explains more
+// than an EOF: "ended by itself (signal: killed)". A call then always fails with
+// codes.Unavailable, whether the process or, noticing its end, this side closed the
+// connection first.
+type mourner struct {
+	done <-chan struct{} // closed when the process has ended, and that is known
+	how  func() string   // after done: how it ended, "" when not by itself
 }
 
-func (p *process) stream(ctx context.Context, d *grpc.StreamDesc, c *grpc.ClientConn, method string, open grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+func (m mourner) options() []grpc.DialOption {
+	return []grpc.DialOption{grpc.WithUnaryInterceptor(m.unary), grpc.WithStreamInterceptor(m.stream)}
+}
+
+func (m mourner) unary(ctx context.Context, method string, q, reply any, c *grpc.ClientConn, call grpc.UnaryInvoker, o ...grpc.CallOption) error {
+	return m.explain(ctx, call(ctx, method, q, reply, c, o...))
+}
+
+func (m mourner) stream(ctx context.Context, d *grpc.StreamDesc, c *grpc.ClientConn, method string, open grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
 	s, err := open(ctx, d, c, method, o...)
 	if err != nil {
-		return nil, p.explain(err)
+		return nil, m.explain(ctx, err)
 	}
-	return explained{s, p}, nil
+	return mourned{s, m, ctx}, nil
 }
 
-// explained is a stream whose errors are explained. Sending gives io.EOF when the
+// mourned is a stream whose errors are explained. Sending gives io.EOF when the
 // connection is lost; receiving says why.
-type explained struct {
+type mourned struct {
 	grpc.ClientStream
-	process *process
+	mourner
+	ctx context.Context // the caller's: gRPC ends that of the stream with the stream
 }
 
-func (s explained) RecvMsg(m any) error { return s.process.explain(s.ClientStream.RecvMsg(m)) }
+func (s mourned) RecvMsg(m any) error { return s.explain(s.ctx, s.ClientStream.RecvMsg(m)) }
 
-func (p *process) explain(err error) error {
-	if status.Code(err) != codes.Unavailable {
+func (m mourner) explain(ctx context.Context, err error) error {
+	switch code := status.Code(err); {
+	case code == codes.Unavailable:
+	case code == codes.Canceled && ctx.Err() == nil: // the connection is closed, not the call given up
+	default:
 		return err
 	}
 	timer := time.NewTimer(endTime)
 	defer timer.Stop()
 	select {
-	case <-p.done:
+	case <-m.done:
 	case <-timer.C:
 		return err
 	}
+	if text := m.how(); text != "" {
+		return status.Error(codes.Unavailable, text)
+	}
+	return err
+}
+
+// ownEnd says how the process ended by itself.
+func (p *process) ownEnd() string {
 	state, end := p.exit()
 	if end != byItself {
-		return err
+		return ""
 	}
 	text := fmt.Sprintf("%s ended by itself, %s", p.binary.name, state)
 	if said := p.printed.Words().Cause(); said != "" {
 		text += ": " + said
 	}
-	return status.Error(codes.Unavailable, text)
+	return text
 }

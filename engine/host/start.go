@@ -165,11 +165,7 @@ func (h *Host) launch(ctx context.Context, b *binary, inherit ...string) (*Plugi
 			}
 			return proc, nil
 		},
-		GRPCDialOptions: append(door(),
-			grpc.WithIdleTimeout(0),
-			grpc.WithUnaryInterceptor(proc.unary),
-			grpc.WithStreamInterceptor(proc.stream),
-		),
+		GRPCDialOptions: append(append(door(), mourner{proc.done, proc.ownEnd}.options()...), grpc.WithIdleTimeout(0)),
 	})
 	p := &Plugin{
 		Name: b.name, SHA256: b.sum, Path: b.path, Trust: b.basis, Environment: inherit,

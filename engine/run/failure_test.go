@@ -439,3 +439,22 @@ func verdicts(r *judge.Result) string {
 	slices.Sort(out)
 	return strings.Join(out, " ")
 }
+
+// TestUnguarded: what nobody would put back if the engine died is not broken.
+func TestUnguarded(t *testing.T) {
+	play(t, planOf(experiment("x", off("a", 0, 5*time.Second, "a"))), func(d *day) {
+		d.options.Guarded = func(context.Context) error { return errors.New("nobody watches") }
+	}, func(t *testing.T, d *day) {
+		if d.result.Verdict != judge.Errored {
+			t.Errorf("the verdict is %s, want %s", d.result.Verdict, judge.Errored)
+		}
+		d.world.with("a", func(l *lamp) {
+			if l.wasOff {
+				t.Error("the lamp was switched off")
+			}
+		})
+		if !strings.Contains(d.world.trace(), "nobody watches") {
+			t.Error("the journal does not say why")
+		}
+	})
+}

@@ -65,9 +65,24 @@ func (r *run) inject(x *experiment, s *step) {
 	r.start(func() {
 		ctx, cancel := context.WithTimeout(x.calls, prepareTimeout+r.slack(s.plan.Plugin))
 		defer cancel()
+		if r.Guarded != nil {
+			if err := r.Guarded(ctx); err != nil {
+				r.send(func() { r.unguarded(x, s, err) })
+				return
+			}
+		}
 		results, err := plugin.Prepare(ctx, s.plan.PrepareRequest())
 		r.send(func() { r.prepared(x, s, plugin, results, err) })
 	})
+}
+
+// unguarded ends a fault that nobody would put back if this process died.
+func (r *run) unguarded(x *experiment, s *step, err error) {
+	if r.stopping(x) != "" {
+		s.leaveOut()
+		return
+	}
+	r.injectFailed(x, s, err.Error())
 }
 
 // injectFailed ends a fault that was not injected: nothing was touched.
@@ -247,7 +262,8 @@ func (r *run) injected(x *experiment, s *step, plugin Plugin, results []wire.Inj
 		r.revert(x, s, why)
 		return
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
-		f.late = later(f.deadline, now).Add(s.plan.Settle)
+		// A call that has ended does not stand at a breakpoint.
+		f.late = later(f.deadline.Add(-r.slack(s.plan.Plugin)), now).Add(s.plan.Settle)
 		r.ambiguous(x, s, err)
 	default:
 		if err != nil {

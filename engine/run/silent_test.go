@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultline-go/faultline/engine/journal"
 	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/sdk/wire"
 )
 
 // TestSilentPlugin stops a plugin as SIGSTOP does, from the middle of a fault on: it is
@@ -71,6 +72,29 @@ func TestSuspendedInRevert(t *testing.T) {
 		}
 		if off := d.off(); len(off) > 0 {
 			t.Errorf("off are %v", off)
+		}
+	})
+}
+
+// canceled is a plugin whose injections end as calls over a closed connection do.
+type canceled struct{ *process }
+
+func (c canceled) Inject(context.Context, wire.Inject) ([]wire.Injected, error) {
+	return nil, context.Canceled
+}
+
+// TestDebuggedPluginWithoutAnswer: a plugin in a debugger may take its time, but when a call
+// to it has ended without its time being over, its fault is put back as soon as any other's.
+func TestDebuggedPluginWithoutAnswer(t *testing.T) {
+	play(t, planOf(experiment("x", off("a", 0, 5*time.Second, "a"))), func(d *day) {
+		d.options.Debugged = map[string]bool{"lamp": true}
+		d.options.Plugins["lamp"] = canceled{d.process}
+	}, func(t *testing.T, d *day) {
+		if d.result.Verdict != judge.Errored {
+			t.Errorf("the verdict is %s, want %s", d.result.Verdict, judge.Errored)
+		}
+		if took := time.Since(d.world.start); took > 10*time.Minute {
+			t.Errorf("the run took %s", took)
 		}
 	})
 }
