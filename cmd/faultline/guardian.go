@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,20 +23,32 @@ import (
 // guardFlag makes `recover` a guardian: it sleeps until its standard input ends.
 const guardFlag = "when-parent-dies"
 
-// guardian is the process that recovers the run when the engine dies: detached, in a
-// session of its own, with no terminal. It sleeps on a pipe whose other end only the
-// engine holds.
+// guardian sees to it that somebody recovers the run when the engine dies.
 type guardian struct {
+	start func() (*guardianProcess, error)
+	mu    sync.Mutex // held while it is looked after
+	now   *guardianProcess
+}
+
+// guardianProcess is who does so: detached, in a session of its own, with no terminal. It
+// sleeps on a pipe whose other end only the engine holds.
+type guardianProcess struct {
 	process *os.Process
 	pipe    io.Closer
-	log     string
 	ready   chan struct{} // closed when it watches
 	done    chan struct{} // closed when it has ended
 }
 
+func (g *global) newGuardian(run, dir string) (*guardian, error) {
+	x := &guardian{start: func() (*guardianProcess, error) { return g.startGuardian(run, dir) }}
+	var err error
+	x.now, err = x.start()
+	return x, err
+}
+
 // startGuardian starts the guardian of a run. Its own output goes to the run's
 // folder.
-func (g *global) startGuardian(run, dir string) (*guardian, error) {
+func (g *global) startGuardian(run, dir string) (*guardianProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start the guardian: %w", err)
@@ -81,7 +95,7 @@ func (g *global) startGuardian(run, dir string) (*guardian, error) {
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("start the guardian: %w", err)
 	}
-	x := &guardian{process: cmd.Process, pipe: pipe, log: log.Name(), ready: make(chan struct{}), done: make(chan struct{})}
+	x := &guardianProcess{process: cmd.Process, pipe: pipe, ready: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer ready.Close()
 		if n, _ := ready.Read(make([]byte, 1)); n > 0 {
@@ -98,34 +112,64 @@ func (g *global) startGuardian(run, dir string) (*guardian, error) {
 // guardianReady is the descriptor on which a guardian says that it watches.
 const guardianReady = 3
 
-// watches waits until the guardian does, and fails when it never will, or no longer does:
-// nothing is to be broken then.
-func (x *guardian) watches(ctx context.Context) error {
+// readyTime is how long a guardian may take until it watches.
+const readyTime = 10 * time.Second
+
+// watches waits until the guardian does; where it has ended, or does not come to it,
+// another takes its place, and news says so. On an error nothing is to be broken.
+func (x *guardian) watches(ctx context.Context) (news string, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	trouble := x.now.watches(ctx)
+	if trouble == nil || ctx.Err() != nil {
+		return "", trouble
+	}
+	x.now.end(0)
+	next, err := x.start()
+	if err != nil {
+		return "", fmt.Errorf("%w, and %w", trouble, err)
+	}
+	x.now = next
+	if err := next.watches(ctx); err != nil {
+		return "", fmt.Errorf("two in a row: %w", err)
+	}
+	return trouble.Error() + "; another took its place", nil
+}
+
+func (x *guardianProcess) watches(ctx context.Context) error {
+	const who = "the guardian, which puts everything back if faultline dies,"
+	late := time.NewTimer(readyTime)
+	defer late.Stop()
 	select {
+	case <-x.done:
 	case <-x.ready:
-	case <-x.done:
+		select {
+		case <-x.done:
+		default:
+			return nil
+		}
+	case <-late.C:
+		return fmt.Errorf("%s had not begun to watch after %s", who, readyTime)
 	case <-ctx.Done():
-		return fmt.Errorf("the guardian, which puts everything back if this process dies, has not begun to watch: %w", ctx.Err())
+		return fmt.Errorf("%s had not begun to watch: %w", who, ctx.Err())
 	}
-	select {
-	case <-x.done:
-		return fmt.Errorf("the guardian, which puts everything back if this process dies, has ended: %s may say why", x.log)
-	default:
-		return nil
-	}
+	return errors.New(who + " had ended (its guardian.log may say why)")
 }
 
 // dismissTime is how long a guardian may take to see that its run has ended.
 const dismissTime = 5 * time.Second
 
-// dismiss ends the guardian of a run that has ended, and waits for it. One that does not
-// go, because it is stopped, is killed: there is nothing left to guard.
-func (x *guardian) dismiss() {
+// dismiss ends the guardian of a run that has ended, and waits for it.
+func (x *guardian) dismiss() { x.now.end(dismissTime) }
+
+// end kills the process where it does not go by itself, because it is stopped: there is
+// nothing left to guard.
+func (x *guardianProcess) end(patience time.Duration) {
 	x.pipe.Close()
 	select {
 	case <-x.done:
 		return
-	case <-time.After(dismissTime):
+	case <-time.After(patience):
 	}
 	_ = x.process.Kill()
 	<-x.done
@@ -145,9 +189,7 @@ func (g *global) guard(c *cobra.Command, run string) error {
 		return err
 	}
 	ready := os.NewFile(guardianReady, "ready")
-	if _, err := ready.Write([]byte{1}); err != nil {
-		return fmt.Errorf("tell the engine that somebody watches: %w", err)
-	}
+	_, _ = ready.Write([]byte{1}) // an engine that is dead already does not hear it, and needs it
 	ready.Close()
 	sleepLight()
 	result, acted, err := recover.Guard(context.WithoutCancel(c.Context()), g.process.stdin, recover.Options{

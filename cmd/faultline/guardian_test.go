@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -279,40 +280,101 @@ func TestGuardianIgnoresSignals(t *testing.T) {
 	}
 }
 
-// TestNothingIsBrokenUnguarded kills the guardian before there is a fault: then there is
-// none, whoever had to put it back.
-func TestNothingIsBrokenUnguarded(t *testing.T) {
+// TestGuardianIsReplaced ends the guardian before there is a fault, or stops it: another
+// watches over the fault, and the report tells of it.
+func TestGuardianIsReplaced(t *testing.T) {
 	t.Parallel()
-	work := workFolder(t)
-	cmd := faultlineIn(t, work, "run", "day")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		name   string
+		signal unix.Signal
+		says   string
+	}{
+		{"killed", unix.SIGKILL, "had ended (its guardian.log may say why); another took its place"},
+		{"stopped", unix.SIGSTOP, "had not begun to watch after 10s; another took its place"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			work := workFolder(t)
+			cmd := faultlineIn(t, work, "run", "day", "-var", "duration=1h")
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var first int
+			if !eventually(func() bool { // the file is there a moment before its text
+				found, _ := filepath.Glob(filepath.Join(work, "state", "runs", "*", "guardian.pid"))
+				if len(found) != 1 {
+					return false
+				}
+				raw, _ := os.ReadFile(found[0])
+				first, _ = strconv.Atoi(strings.TrimSpace(string(raw)))
+				return first != 0
+			}) {
+				t.Fatal("there is no guardian")
+			}
+			if err := unix.Kill(first, c.signal); err != nil {
+				t.Fatal(err)
+			}
+			mark := filepath.Join(work, "things", "pear.marked")
+			if !eventually(func() bool { return exists(mark) }) {
+				t.Fatal("no fault is injected")
+			}
+			second := guardianOf(t, work)
+			if second == first || exists(fmt.Sprintf("/proc/%d", first)) {
+				t.Errorf("guardian %d is not replaced: %d is there", first, second)
+			}
+			// It guards: what all others leave, it puts back.
+			for _, pid := range children(t, cmd.Process.Pid) {
+				if pid != second {
+					if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			if !eventually(func() bool { return !exists(mark) }) {
+				t.Error("it does not put back")
+			}
+			if !strings.Contains(out.String(), c.says) {
+				t.Errorf("the run does not say %q:\n%s", c.says, out.String())
+			}
+		})
 	}
-	var guardian int
-	if !eventually(func() bool { // the file is there a moment before its text
-		found, _ := filepath.Glob(filepath.Join(work, "state", "runs", "*", "guardian.pid"))
-		if len(found) != 1 {
-			return false
+}
+
+// TestNoGuardianCanBeStarted: then nothing may be broken.
+func TestNoGuardianCanBeStarted(t *testing.T) {
+	start := func() (*guardianProcess, error) {
+		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		pipe, err := cmd.StdinPipe()
+		if err != nil {
+			return nil, err
 		}
-		raw, _ := os.ReadFile(found[0])
-		guardian, _ = strconv.Atoi(strings.TrimSpace(string(raw)))
-		return guardian != 0
-	}) {
-		t.Fatal("there is no guardian")
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		p := &guardianProcess{process: cmd.Process, pipe: pipe, ready: make(chan struct{}), done: make(chan struct{})}
+		go func() {
+			defer close(p.done)
+			_ = cmd.Wait()
+		}()
+		return p, nil
 	}
-	if err := unix.Kill(guardian, unix.SIGKILL); err != nil {
+	first, err := start()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := code(t, cmd.Wait()); got != judge.ExitErrored || !strings.Contains(out.String(), "was not injected: the guardian, which puts everything back if this process dies, has ended") {
-		t.Errorf("the run ends with %d:\n%s", got, out.String())
+	x := &guardian{start: start, now: first}
+	defer x.dismiss()
+	if news, err := x.watches(t.Context()); err == nil || !strings.Contains(err.Error(), "had ended") || news != "" {
+		t.Errorf("guardians that end at once: %q, %v", news, err)
 	}
-	journals, err := filepath.Glob(filepath.Join(work, "state", "runs", "*", "journal.jsonl"))
-	if err != nil || len(journals) != 1 {
-		t.Fatalf("journals %v, %v", journals, err)
-	}
-	if raw, err := os.ReadFile(journals[0]); err != nil || bytes.Contains(raw, []byte(`"fault.intent"`)) {
-		t.Errorf("a fault was begun, %v:\n%s", err, raw)
+	x.start = func() (*guardianProcess, error) { return nil, errors.New("no more processes") }
+	if news, err := x.watches(t.Context()); err == nil || !strings.Contains(err.Error(), "no more processes") || news != "" {
+		t.Errorf("no guardian: %q, %v", news, err)
 	}
 }

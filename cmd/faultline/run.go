@@ -265,7 +265,7 @@ func (g *global) execute(ctx context.Context, store *journal.Store, crew *crew, 
 		return record{}, err
 	}
 	w.Hide(secrets)
-	guardian, err := g.startGuardian(id, w.Dir())
+	guardian, err := g.newGuardian(id, w.Dir())
 	if err != nil {
 		return record{}, errors.Join(err, w.Close())
 	}

@@ -443,7 +443,7 @@ func verdicts(r *judge.Result) string {
 // TestUnguarded: what nobody would put back if the engine died is not broken.
 func TestUnguarded(t *testing.T) {
 	play(t, planOf(experiment("x", off("a", 0, 5*time.Second, "a"))), func(d *day) {
-		d.options.Guarded = func(context.Context) error { return errors.New("nobody watches") }
+		d.options.Guarded = func(context.Context) (string, error) { return "", errors.New("nobody watches") }
 	}, func(t *testing.T, d *day) {
 		if d.result.Verdict != judge.Errored {
 			t.Errorf("the verdict is %s, want %s", d.result.Verdict, judge.Errored)

@@ -66,7 +66,11 @@ func (r *run) inject(x *experiment, s *step) {
 		ctx, cancel := context.WithTimeout(x.calls, prepareTimeout+r.slack(s.plan.Plugin))
 		defer cancel()
 		if r.Guarded != nil {
-			if err := r.Guarded(ctx); err != nil {
+			news, err := r.Guarded(ctx)
+			if news != "" {
+				r.send(func() { r.record(&journal.Warning{Experiment: x.plan.Spec.Name, Text: news}) })
+			}
+			if err != nil {
 				r.send(func() { r.unguarded(x, s, err) })
 				return
 			}

@@ -75,10 +75,10 @@ type Options struct {
 
 	// Restart starts a plugin anew that has died, to revert what it left.
 	Restart func(ctx context.Context, name string) (Plugin, error)
-	// Guarded returns nil when somebody watches this process, who puts everything back if
+	// Guarded makes sure that somebody watches this process, who puts everything back if
 	// it dies. It is asked before each fault, which is not injected on an error, and may
-	// wait. nil: nobody is asked.
-	Guarded func(context.Context) error
+	// wait; news, if any, are a warning in the journal. nil: nobody is asked.
+	Guarded func(context.Context) (news string, err error)
 	// Lock reserves what a fault occupies, against other runs of this state folder,
 	// until the returned function is called. nil: nothing is locked.
 	Lock func(resources []string) (unlock func(), err error)
