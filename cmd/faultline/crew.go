@@ -56,11 +56,15 @@ type unstarted struct {
 
 func (e *unstarted) Unwrap() error { return e.error }
 
+// describing asks for the descriptions of plugins, without starting those that are known.
+func describing(ctx context.Context, h *host.Host) plan.Describe {
+	return func(name string) (*schema.Description, error) { return h.Describe(ctx, name) }
+}
+
 // startCrew starts the plugins of a scenario, all at once, if the policy allows the scenario.
 // For a run, id and dir name it; its folder need not exist before the first fault.
 func (g *global) startCrew(ctx context.Context, h *host.Host, s *scenario.Scenario, policy *plan.Policy, id, dir string) (*crew, error) {
-	describe := func(name string) (*schema.Description, error) { return h.Describe(ctx, name) }
-	if err := policy.Allow(s, describe); err != nil {
+	if err := policy.Allow(s, describing(ctx, h)); err != nil {
 		return nil, planError(err)
 	}
 	for _, p := range s.Plugins {

@@ -20,7 +20,6 @@ import (
 	"github.com/faultline-go/faultline/engine/plan"
 	"github.com/faultline-go/faultline/engine/scenario"
 	"github.com/faultline-go/faultline/experiments"
-	"github.com/faultline-go/faultline/sdk/schema"
 )
 
 // state is the state folder's path. It is absolute, because the guardian and whoever
@@ -166,22 +165,23 @@ type variables struct {
 	recorded map[string]json.RawMessage // of a saved plan
 }
 
-// load reads a scenario, and shows what is wrong or doubtful with it. From then on
-// nothing that is printed has its sensitive values.
-func (g *global) load(ctx context.Context, path string, v variables, h plugins) (*scenario.Scenario, error) {
-	o, err := g.loadOptions(ctx, v, h)
-	if err != nil {
-		return nil, err
-	}
-	return g.loaded(scenario.Load(path, o))
-}
-
-// loadUnder is load under the policy of the scenario's environment, which has its say before
-// any plugin starts; nil when there is none.
+// loadUnder reads a scenario, and shows what is wrong or doubtful with it. From then on
+// nothing that is printed has its sensitive values. The policy of its environment has its
+// say before any plugin starts; nil when there is none.
 func (g *global) loadUnder(ctx context.Context, path string, f *planFlags, h plugins) (*scenario.Scenario, *plan.Policy, error) {
-	o, err := g.loadOptions(ctx, f.variables, h)
+	s, policy, diags, err := g.readUnder(ctx, path, f, h)
 	if err != nil {
 		return nil, nil, err
+	}
+	s, err = g.loaded(s, diags)
+	return s, policy, err
+}
+
+// readUnder is loadUnder for who shows what is wrong in another way.
+func (g *global) readUnder(ctx context.Context, path string, f *planFlags, h plugins) (*scenario.Scenario, *plan.Policy, *scenario.Diagnostics, error) {
+	o, err := g.loadOptions(ctx, f.variables, h)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	var policy *plan.Policy
 	var broken error
@@ -190,11 +190,7 @@ func (g *global) loadUnder(ctx context.Context, path string, f *planFlags, h plu
 		return broken
 	}
 	s, diags := scenario.Load(path, o)
-	if broken != nil {
-		return nil, nil, broken
-	}
-	s, err = g.loaded(s, diags)
-	return s, policy, err
+	return s, policy, diags, broken
 }
 
 // loaded shows what was found in a scenario.
@@ -212,7 +208,7 @@ func (g *global) loaded(s *scenario.Scenario, diags *scenario.Diagnostics) (*sce
 func (g *global) loadOptions(ctx context.Context, v variables, h plugins) (scenario.Options, error) {
 	o := scenario.Options{
 		Vars: map[string]string{}, VarFiles: v.varFiles, Recorded: v.recorded, Environ: g.process.lookupenv,
-		Describe:     func(name string) (*schema.Description, error) { return h.Describe(ctx, name) },
+		Describe:     describing(ctx, h.Host),
 		CheckVersion: host.CheckVersion,
 		Installed:    g.checkInstalled(h.installed),
 		Catalog:      experiments.FS(),

@@ -1,4 +1,4 @@
-// Package language describes the scenario language to people and to editors: as a page in
+// Package language describes the languages of scenarios and policies to people and to editors: as a page in
 // Markdown, and as JSON with everything that completion, hovering and checking need.
 //
 // It adds nothing to the tables of engine/scenario, from which the loader reads the
@@ -19,6 +19,7 @@ type Document struct {
 	Format     string               `json:"format"`
 	Version    string               `json:"faultline"` // the version that says so
 	Blocks     []scenario.BlockType `json:"blocks"`
+	Policy     []scenario.BlockType `json:"policy"` // blocks of a policy's files
 	Functions  []scenario.Function  `json:"functions"`
 	References []scenario.Reference `json:"references"`
 	Types      []scenario.ValueType `json:"types"`
@@ -47,7 +48,7 @@ func Describe(version string, catalog []string, plugins []Plugin) *Document {
 		plugins = []Plugin{}
 	}
 	return &Document{
-		Format: Format, Version: version, Blocks: scenario.Language(), Functions: scenario.Functions(),
+		Format: Format, Version: version, Blocks: scenario.Language(), Policy: scenario.PolicyLanguage(), Functions: scenario.Functions(),
 		References: scenario.References(), Types: scenario.ValueTypes(), Sample: schema.SampleCore,
 		Candidate: scenario.CandidateCore(), Catalog: sources, Plugins: plugins,
 	}

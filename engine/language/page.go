@@ -41,6 +41,10 @@ What a fault, probe, action, target or plugin takes beside the arguments here is
 	for _, f := range scenario.Functions() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f.Signature, cell(f.Doc))
 	}
+	b.WriteString("\n# Policies\n\nWhat the operators of an environment allow there; [where its files stand](trust.md#what-it-may-do).\nThe files know the functions above, and no references.\n")
+	for _, x := range scenario.PolicyLanguage() {
+		section(&b, x, "")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

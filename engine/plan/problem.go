@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,19 @@ type Problem struct {
 	Summary string
 	Detail  string // what to do
 	Policy  bool   // the environment's policy forbids it
+}
+
+// Place is the file and the line of Pos; "" and 0 where there is none.
+func (p Problem) Place() (file string, line int) {
+	i := strings.LastIndexByte(p.Pos, ':')
+	if i < 0 {
+		return "", 0
+	}
+	line, err := strconv.Atoi(p.Pos[i+1:])
+	if err != nil {
+		return "", 0
+	}
+	return p.Pos[:i], line
 }
 
 // Problems is the error that Build returns for what the user can mend.

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"sort"
@@ -99,15 +98,6 @@ func (d *Diagnostics) All() []Diagnostic {
 		all = append(all, p)
 	}
 	return all
-}
-
-// JSON is a JSON list of the plain form; an empty one when there is nothing to say.
-func (d *Diagnostics) JSON() ([]byte, error) {
-	all := d.All()
-	if all == nil {
-		all = []Diagnostic{}
-	}
-	return json.MarshalIndent(all, "", "  ")
 }
 
 func severity(d *hcl.Diagnostic) string {

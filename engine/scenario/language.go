@@ -3,6 +3,7 @@ package scenario
 import (
 	"strings"
 
+	"github.com/faultline-go/faultline/engine/trust"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -36,6 +37,9 @@ type Argument struct {
 
 // Language are the blocks that stand in a scenario's files.
 func Language() []BlockType { return languageBlocks }
+
+// PolicyLanguage are the blocks that stand in a policy's files.
+func PolicyLanguage() []BlockType { return policyBlocks }
 
 func argument(name, typ, doc string) Argument {
 	return Argument{Attribute: schema.Attribute{Name: name, Type: typ, Doc: doc}}
@@ -72,6 +76,34 @@ var (
 		argument("group_by", "string", "With groups: the attribute that makes the groups, such as \"zone\", or an entry of a map, such as \"labels.rack\"."),
 	}}
 )
+
+var limitsBlock = BlockType{Name: "limits", Once: true, Doc: "How far a run may go. The environment's policy can only tighten it.", Arguments: []Argument{
+	argument("max_targets", "number", "At once, over the whole run.").whole().atLeast(1),
+	argument("max_percent", "number", "Of what any one target block finds.").unit("percent"),
+	argument("keep_per_zone", "number", "So many of each zone stay untouched.").whole().atLeast(0),
+}, Blocks: []BlockType{{Name: "window", Doc: "When a run may begin and must be over. With several, one of them is enough.", Arguments: []Argument{argDays, argHours, argZone}}}}
+
+// policyBlocks are those of a policy's file.
+var policyBlocks = []BlockType{{Name: "environment", Labels: []string{"NAME"}, Doc: "What may be done in an environment, whatever a scenario says.", Arguments: []Argument{
+	argument("plugins", "list(string)", "The only plugins that may be used; without it all."),
+	argument("faults", "list(string)", "The only types of faults, such as \"docker_kill\"; without it all."),
+	argument("deny_capabilities", "list(string)", "What no type may need.").one(vocabulary(schema.Capabilities())...),
+	argument("trust", "list(string)", "The only grounds on which plugins may start; without it all.").one(vocabulary(trust.Bases())...),
+}, Blocks: []BlockType{withinPolicy(limitsBlock)}}}
+
+func withinPolicy(limits BlockType) BlockType {
+	limits.Doc = "How far a run may go. Of these and the scenario's own the tighter hold."
+	return limits
+}
+
+// vocabulary are the words of a closed one.
+func vocabulary[T ~string](words []T) []string {
+	out := make([]string, 0, len(words))
+	for _, w := range words {
+		out = append(out, string(w))
+	}
+	return out
+}
 
 var languageBlocks = []BlockType{
 	{Name: "scenario", Labels: []string{"NAME"}, Once: true, Required: true, Doc: "The game day itself.", Arguments: []Argument{
@@ -171,11 +203,7 @@ var languageBlocks = []BlockType{
 		argument("no_data_after", "duration", "No sample for so long is bad news, too.").otherwise(plainDuration(DefaultNoData)),
 		argDescription,
 	}},
-	{Name: "limits", Once: true, Doc: "How far a run may go. The environment's policy can only tighten it.", Arguments: []Argument{
-		argument("max_targets", "number", "At once, over the whole run.").whole().atLeast(1),
-		argument("max_percent", "number", "Of what any one target block finds.").unit("percent"),
-		argument("keep_per_zone", "number", "So many of each zone stay untouched.").whole().atLeast(0),
-	}, Blocks: []BlockType{{Name: "window", Doc: "When a run may begin and must be over. With several, one of them is enough.", Arguments: []Argument{argDays, argHours, argZone}}}},
+	limitsBlock,
 }
 
 func withDoc(a Argument, doc string) Argument { a.Doc = doc; return a }
@@ -201,6 +229,7 @@ var known = func() map[string]names {
 		}
 	}
 	walk("", languageBlocks)
+	walk("", policyBlocks) // none is called as one of a scenario
 	return all
 }()
 

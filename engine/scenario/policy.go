@@ -116,7 +116,7 @@ func readPolicy(s *source, environment string) (found *Policy, others []string, 
 
 func (l *loader) policy(b *hclsyntax.Block) *Policy {
 	a := l.args(b, "an environment block", l.root)
-	a.only([]string{"plugins", "faults", "deny_capabilities", "trust"}, []string{"limits"})
+	a.knows("environment")
 	p := &Policy{
 		Plugins: a.names("plugins"), Faults: a.names("faults"),
 		DenyCapabilities: words(a, "deny_capabilities", "capability", "capabilities", schema.Capabilities()),
@@ -134,14 +134,11 @@ func (l *loader) policy(b *hclsyntax.Block) *Policy {
 
 // words reads a list of words of a closed vocabulary. A word that is none is refused: what
 // was meant would not be denied, or allowed.
-func words[T ~string](a *args, name, one, several string, vocabulary []T) []T {
+func words[T ~string](a *args, name, one, several string, all []T) []T {
+	known := vocabulary(all)
 	v, ok := a.value(name, cty.List(cty.String))
 	if !ok {
 		return nil
-	}
-	known := make([]string, 0, len(vocabulary))
-	for _, w := range vocabulary {
-		known = append(known, string(w))
 	}
 	var out []T
 	for it := v.ElementIterator(); it.Next(); {

@@ -1,7 +1,9 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,4 +140,41 @@ func TestTheEnvironmentIsToldFirst(t *testing.T) {
 	if diags := load("scenario \"x\" {}\n" + probe); !slices.Equal(said, []string{"in "}) || !diags.HasErrors() || !strings.Contains(diags.Error(), "the fence is broken") {
 		t.Errorf("said %q, and %v", said, diags)
 	}
+}
+
+// What the tables say of a policy's arguments is what is loaded, and nothing else is.
+func TestPolicyLanguageIsWhatIsLoaded(t *testing.T) {
+	fine := map[string]string{"list(string)": `["x"]`, "number": "2", "hours": `"09:00-16:00"`, "zone": `"UTC"`}
+	eachArgument(PolicyLanguage(), "", func(path string, _ BlockType, a Argument) {
+		t.Run(strings.ReplaceAll(path, "/", ".")+"."+a.Name, func(t *testing.T) {
+			load := func(name, value string) error {
+				blocks := strings.Split(path, "/")
+				blocks[0] += ` "x"`
+				text := strings.Join(blocks, " {\n") + " {\n" + name + " = " + value + "\n" + strings.Repeat("}\n", len(blocks))
+				_, _, err := LoadPolicy(policyDir(t, map[string]string{"p.hcl": text}), "x")
+				return err
+			}
+			values := []string{cmp.Or(fine[a.Name], fine[a.Type])}
+			if len(a.Enum) > 0 {
+				values = nil
+				if load(a.Name, `["nonsense"]`) == nil {
+					t.Error("nonsense is loaded")
+				}
+			}
+			for _, word := range a.Enum {
+				values = append(values, fmt.Sprintf("[%q]", word))
+			}
+			for _, v := range values {
+				if err := load(a.Name, v); err != nil {
+					t.Errorf("%s is refused: %v", v, err)
+				}
+				if load(a.Name+"x", v) == nil {
+					t.Error("an argument of another name is loaded")
+				}
+			}
+			if a.Doc == "" {
+				t.Error("says nothing")
+			}
+		})
+	})
 }
