@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/faultline-go/faultline/engine/host"
 	"github.com/faultline-go/faultline/engine/report"
 	"github.com/faultline-go/faultline/engine/scenario"
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -138,7 +138,7 @@ func (y *surveyed) add(found []host.Listed) {
 }
 
 // scenarioBlock is how a file begins a scenario, as opposed to one of an experiment for others.
-var scenarioBlock = regexp.MustCompile(`(?m)^\s*scenario\s+"`)
+var scenarioBlock = lazyregexp.New(`(?m)^\s*scenario\s+"`)
 
 // scenariosBelow finds scenarios: folders with one file that has a scenario block, and each
 // such file of folders that have several.
@@ -156,7 +156,7 @@ func scenariosBelow(dirs []string) ([]string, error) {
 				return nil
 			}
 			raw, err := os.ReadFile(path)
-			if err == nil && scenarioBlock.Match(bytes.TrimPrefix(raw, []byte("\ufeff"))) {
+			if err == nil && scenarioBlock().Match(bytes.TrimPrefix(raw, []byte("\ufeff"))) {
 				found[filepath.Dir(path)] = append(found[filepath.Dir(path)], path)
 			}
 			return err

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/faultline-go/faultline/engine/install/address"
 	"github.com/faultline-go/faultline/engine/install/sshsig"
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -44,7 +44,7 @@ func BinaryInArchives(name string, p Platform) string { return p.String() + "/" 
 // checksums are the lines of a checksum file: a SHA-256 for each name.
 type checksums map[string]string
 
-var checksumLine = regexp.MustCompile(`^([0-9a-f]{64}) [ *]([A-Za-z0-9._/-]{1,255})$`)
+var checksumLine = lazyregexp.New(`^([0-9a-f]{64}) [ *]([A-Za-z0-9._/-]{1,255})$`)
 
 // parseChecksums reads what sha256sum(1) writes.
 func parseChecksums(text []byte) (checksums, error) {
@@ -56,7 +56,7 @@ func parseChecksums(text []byte) (checksums, error) {
 		if line == "" {
 			continue
 		}
-		m := checksumLine.FindStringSubmatch(line)
+		m := checksumLine().FindStringSubmatch(line)
 		if m == nil {
 			return nil, fmt.Errorf("line %d of the checksum file is not a SHA-256, two spaces and a name", number)
 		}

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/faultline-go/faultline/engine/install/address"
 	"github.com/faultline-go/faultline/engine/install/sshsig"
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // Config is the CLI configuration: what the user trusts. The zero value trusts nobody.
@@ -185,7 +185,7 @@ func ParseConfig(path string, text []byte) (*Config, error) {
 	return c, nil
 }
 
-var pluginName = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
+var pluginName = lazyregexp.New(`^[a-z0-9]{1,64}$`)
 
 func (d *document) overrides(b *hclsyntax.Block) map[string]string {
 	if len(b.Labels) > 0 {
@@ -196,7 +196,7 @@ func (d *document) overrides(b *hclsyntax.Block) map[string]string {
 	}
 	out := map[string]string{}
 	for _, a := range inOrder(b.Body.Attributes) {
-		if !pluginName.MatchString(a.Name) {
+		if !pluginName().MatchString(a.Name) {
 			d.error(a.NameRange, "Invalid plugin name", "A plugin's name has lower-case letters and digits only; it is the text before the first _ of its types.")
 		}
 		if dir, ok := d.folder(a); ok {

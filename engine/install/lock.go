@@ -19,6 +19,7 @@ import (
 
 	"github.com/faultline-go/faultline/engine/durable"
 	"github.com/faultline-go/faultline/engine/install/address"
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // LockName is the name of the lock file, which stands beside the scenario.
@@ -166,8 +167,8 @@ func (l *Lock) Text() []byte {
 }
 
 var (
-	hexSum = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	keyID  = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+	hexSum = lazyregexp.New(`^[0-9a-f]{64}$`)
+	keyID  = lazyregexp.New(`^SHA256:[A-Za-z0-9+/]{43}$`)
 )
 
 // ParseLock reads the text of a lock file. The error has a line, with its place, for
@@ -239,7 +240,7 @@ func (d *document) number(a *hclsyntax.Attribute) (int, bool) {
 
 func (d *document) locked(b *hclsyntax.Block) (p Locked, ok bool) {
 	before := len(d.diags)
-	if len(b.Labels) != 1 || !pluginName.MatchString(b.Labels[0]) {
+	if len(b.Labels) != 1 || !pluginName().MatchString(b.Labels[0]) {
 		d.error(b.DefRange(), "Invalid label", `The block is written: plugin "NAME" { … }, with lower-case letters and digits.`)
 		return p, false
 	}
@@ -267,8 +268,8 @@ func (d *document) locked(b *hclsyntax.Block) (p Locked, ok bool) {
 			d.error(attrs["source"].Expr.Range(), "Invalid source", "This is the plugin %q, not %q.", p.Source.Name, p.Name)
 		}
 	}
-	p.Version = matches("version", releaseVersion, `"1.2.0"`)
-	p.Key = matches("key", keyID, `"SHA256:…"`)
+	p.Version = matches("version", releaseVersion(), `"1.2.0"`)
+	p.Key = matches("key", keyID(), `"SHA256:…"`)
 	p.Constraint, _ = d.text(attrs["constraint"], `"~> 1.2"`)
 	if attrs["protocol"] != nil {
 		p.Protocol, _ = d.number(attrs["protocol"])
@@ -303,7 +304,7 @@ func (d *document) sums(a *hclsyntax.Attribute) map[Platform]string {
 			continue
 		}
 		sum, diags := item.ValueExpr.Value(nil)
-		if diags.HasErrors() || sum.IsNull() || sum.Type() != cty.String || !hexSum.MatchString(sum.AsString()) {
+		if diags.HasErrors() || sum.IsNull() || sum.Type() != cty.String || !hexSum().MatchString(sum.AsString()) {
 			d.error(item.ValueExpr.Range(), "Invalid checksum", "A SHA-256 has 64 digits, 0-9 and a-f.")
 			continue
 		}

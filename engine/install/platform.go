@@ -2,10 +2,11 @@ package install
 
 import (
 	"fmt"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // Platform is an operating system and a processor, by Go's names.
@@ -17,11 +18,11 @@ func ThisPlatform() Platform { return Platform{runtime.GOOS, runtime.GOARCH} }
 // String is the form of mirrors and lock files: linux_amd64.
 func (p Platform) String() string { return p.OS + "_" + p.Arch }
 
-var platformForm = regexp.MustCompile(`^([a-z0-9]{1,32})_([a-z0-9]{1,32})$`)
+var platformForm = lazyregexp.New(`^([a-z0-9]{1,32})_([a-z0-9]{1,32})$`)
 
 // ParsePlatform reads linux_amd64.
 func ParsePlatform(text string) (Platform, error) {
-	m := platformForm.FindStringSubmatch(text)
+	m := platformForm().FindStringSubmatch(text)
 	if m == nil {
 		return Platform{}, fmt.Errorf("%q is no platform: write OS_ARCH, such as linux_arm64", text)
 	}

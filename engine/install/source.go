@@ -9,9 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 
 	"github.com/faultline-go/faultline/engine/install/address"
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // Source is where the releases of plugins are. What is not there is an error that is
@@ -72,14 +72,14 @@ func (get getter) versions(ctx context.Context, a address.Address) ([]string, er
 	}
 	var out []string
 	for v := range index.Versions {
-		if releaseVersion.MatchString(v) { // others cannot be asked for
+		if releaseVersion().MatchString(v) { // others cannot be asked for
 			out = append(out, v)
 		}
 	}
 	return out, nil
 }
 
-var zipHash = regexp.MustCompile(`^zh:([0-9a-f]{64})$`)
+var zipHash = lazyregexp.New(`^zh:([0-9a-f]{64})$`)
 
 func (get getter) release(ctx context.Context, a address.Address, version string) (*Release, error) {
 	file := path.Join(a.String(), version+".json")
@@ -105,7 +105,7 @@ func (get getter) release(ctx context.Context, a address.Address, version string
 		}
 		archive := Archive{URL: x.URL}
 		for _, h := range x.Hashes {
-			if m := zipHash.FindStringSubmatch(h); m != nil {
+			if m := zipHash().FindStringSubmatch(h); m != nil {
 				archive.SHA256 = m[1]
 			}
 		}

@@ -2,21 +2,22 @@ package install
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/hashicorp/go-version"
+
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // releaseVersion is the one form in which a release has its version: it is part of file
 // names, and of what is compared.
-var releaseVersion = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})(-[0-9A-Za-z]+([.-][0-9A-Za-z]+){0,8})?$`)
+var releaseVersion = lazyregexp.New(`^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})(-[0-9A-Za-z]+([.-][0-9A-Za-z]+){0,8})?$`)
 
 // Satisfies says whether a version is what a constraint ("~> 1.2", ">= 1.2, < 2") asks
 // for; an empty one asks for any. A pre-release is asked for by its very name only:
 // "1.3.0-rc.1".
 func Satisfies(constraint, v string) (bool, error) {
-	if !releaseVersion.MatchString(v) {
+	if !releaseVersion().MatchString(v) {
 		return false, fmt.Errorf("the version %q is not of the form 1.2.3", v)
 	}
 	got, err := version.NewSemver(v)

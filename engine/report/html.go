@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/faultline-go/faultline/engine/judge"
@@ -24,7 +25,8 @@ var pageStyle string
 //go:embed html/page.js
 var pageScript string
 
-var pageParsed = template.Must(template.New("page").Parse(pageTemplate))
+// pageParsed parses the page when it is first wanted.
+var pageParsed = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageTemplate)) })
 
 // HTML writes the run as one page that needs nothing else: no network, no file beside
 // it and, for all but zooming and reading values off the charts, no JavaScript. The
@@ -61,7 +63,7 @@ func HTML(w io.Writer, r *judge.Result, before *Before) error {
 		p.Experiments = append(p.Experiments, experimentView(r, i, bins))
 	}
 	var b bytes.Buffer
-	if err := pageParsed.Execute(&b, p); err != nil {
+	if err := pageParsed().Execute(&b, p); err != nil {
 		return fmt.Errorf("fill in the page: %w", err)
 	}
 	_, err = w.Write(bytes.Map(printable, b.Bytes()))

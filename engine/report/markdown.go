@@ -3,12 +3,12 @@ package report
 import (
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // MarkdownLimit is how large a page may be that GitHub shows as a step's summary, in
@@ -193,7 +193,7 @@ func markdownExperiment(b *strings.Builder, e *judge.Experiment) {
 }
 
 // listSign is what would begin a list within a list.
-var listSign = regexp.MustCompile(`^(\d*)([-+.)=])`)
+var listSign = lazyregexp.New(`^(\d*)([-+.)=])`)
 
 func markdownList(b *strings.Builder, items []string) {
 	for i, item := range items {
@@ -201,7 +201,7 @@ func markdownList(b *strings.Builder, items []string) {
 			fmt.Fprintf(b, "- and %s more\n", number(len(items)-mostItems))
 			return
 		}
-		fmt.Fprintf(b, "- %s\n", listSign.ReplaceAllString(escapeMarkdown(item), `$1\$2`))
+		fmt.Fprintf(b, "- %s\n", listSign().ReplaceAllString(escapeMarkdown(item), `$1\$2`))
 	}
 }
 

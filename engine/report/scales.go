@@ -3,12 +3,12 @@ package report
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/faultline-go/faultline/engine/judge"
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // limit is the number that a condition of an objective or a guard compares with.
@@ -19,13 +19,13 @@ type limit struct {
 }
 
 // condition is one that has a line on a chart: all others are only told.
-var condition = regexp.MustCompile(`^\s*sample\.(latency|value)\s*(<=?|>=?)\s*([0-9][0-9.]*(?:[eE][+-]?[0-9]+)?)\s*$`)
+var condition = lazyregexp.New(`^\s*sample\.(latency|value)\s*(<=?|>=?)\s*([0-9][0-9.]*(?:[eE][+-]?[0-9]+)?)\s*$`)
 
 // limitsOf are those of a probe's latency or value.
 func limitsOf(r *judge.Result, all []*judge.Experiment, probe, field string) []limit {
 	var out []limit
 	add := func(of, good, name string, guard bool) {
-		m := condition.FindStringSubmatch(good)
+		m := condition().FindStringSubmatch(good)
 		if of != probe || m == nil || m[1] != field {
 			return
 		}

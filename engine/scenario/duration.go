@@ -2,9 +2,10 @@ package scenario
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // parseDuration reads "300ms", "2m" or "1h30m". When it cannot, hint says what to
@@ -21,8 +22,8 @@ func parseDuration(s string) (d time.Duration, hint string, ok bool) {
 }
 
 var (
-	bareNumber = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
-	withWord   = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]+)\.?$`)
+	bareNumber = lazyregexp.New(`^[+-]?[0-9]+(\.[0-9]+)?$`)
+	withWord   = lazyregexp.New(`^([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]+)\.?$`)
 )
 
 // unitWords are what people write for a unit.
@@ -37,7 +38,7 @@ var unitWords = map[string]string{
 
 func durationHint(s string) string {
 	trimmed := strings.TrimSpace(s)
-	if bareNumber.MatchString(trimmed) {
+	if bareNumber().MatchString(trimmed) {
 		return numberHint(trimmed)
 	}
 	if joined := strings.Join(strings.Fields(trimmed), ""); joined != s {
@@ -45,7 +46,7 @@ func durationHint(s string) string {
 			return fmt.Sprintf("write %q", joined)
 		}
 	}
-	if m := withWord.FindStringSubmatch(trimmed); m != nil {
+	if m := withWord().FindStringSubmatch(trimmed); m != nil {
 		word := strings.ToLower(m[2])
 		unit, known := unitWords[word]
 		if !known {

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"regexp"
 	"strconv"
 	"time"
 	_ "time/tzdata" // windows name time zones, and small images have no database of them
@@ -9,6 +8,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 func (l *loader) loadLimits() {
@@ -37,7 +38,7 @@ func (l *loader) loadLimits() {
 var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
 // clockTimes matches "09:00-16:00".
-var clockTimes = regexp.MustCompile(`^([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})$`)
+var clockTimes = lazyregexp.New(`^([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})$`)
 
 func (l *loader) loadWindow(b *hclsyntax.Block) Window {
 	a := l.args(b, "a window block", l.root)
@@ -113,7 +114,7 @@ func (l *loader) weekday(a *args, v cty.Value, at hcl.Range) (time.Weekday, bool
 
 // hoursOf reads "09:00-16:00" as times since midnight.
 func hoursOf(s string) (from, to time.Duration, ok bool) {
-	m := clockTimes.FindStringSubmatch(s)
+	m := clockTimes().FindStringSubmatch(s)
 	if m == nil {
 		return 0, 0, false
 	}

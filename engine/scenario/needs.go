@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"regexp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -9,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/faultline-go/faultline/engine/install/address"
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -82,7 +82,7 @@ func (l *loader) uses(b *hclsyntax.Block, found map[string]Need) {
 	}
 }
 
-var constraint = regexp.MustCompile(`^\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?\s*(,\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?\s*)*$`)
+var constraint = lazyregexp.New(`^\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?\s*(,\s*(=|!=|>|>=|<|<=|~>)?\s*v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?\s*)*$`)
 
 // need reads what a plugin block asks for. A block with a source is read before there
 // is any plugin and any value of a variable, so that both arguments are plain then.
@@ -117,7 +117,7 @@ func (l *loader) need(b *hclsyntax.Block) (n Need, ok bool) {
 		n.Constraint = a.str("version", "")
 		ok = !a.bad
 	}
-	if ok && n.Constraint != "" && !constraint.MatchString(n.Constraint) {
+	if ok && n.Constraint != "" && !constraint().MatchString(n.Constraint) {
 		l.error(version.Expr.Range(), "Invalid version constraint", `%q is not a version constraint, such as "~> 0.1" or ">= 0.2, < 1.0".`, n.Constraint)
 		n.Constraint, ok = "", false
 	}

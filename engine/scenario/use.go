@@ -2,11 +2,12 @@ package scenario
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // use is one experiment of a scenario that takes its steps from an entry. The entry is
@@ -160,7 +161,7 @@ func (l *loader) missingInput(v *variable) {
 	l.error(l.used.inputs, "Missing input", "%s needs the input %q%s. Add it to the experiment: inputs = { %s = … }.", l.used.entry.source, v.name, about, v.name)
 }
 
-var namesVariable = regexp.MustCompile(`\bvar\.([\pL_][\pL\pN_-]*)`)
+var namesVariable = lazyregexp.New(`\bvar\.([\pL_][\pL\pN_-]*)`)
 
 // toInput moves what is wrong with an expression of an entry to the input that made it
 // so, where that is one and was given.
@@ -169,7 +170,7 @@ func (l *loader) toInput(d *hcl.Diagnostic) {
 		return
 	}
 	var given *variable
-	for _, m := range namesVariable.FindAllStringSubmatch(l.text(*d.Subject), -1) {
+	for _, m := range namesVariable().FindAllStringSubmatch(l.text(*d.Subject), -1) {
 		v := l.variables[m[1]]
 		if v == nil || v.at.Filename == "" || given != nil && given != v {
 			return

@@ -14,6 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 	"github.com/faultline-go/faultline/sdk/schema"
 )
 
@@ -251,7 +252,7 @@ func wordsOf(typ string) string {
 	return `a duration in quotes, such as "300ms"`
 }
 
-var percentText = regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*$`)
+var percentText = lazyregexp.New(`^\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*$`)
 
 // typeHint says what to write in the place of a value of another type.
 func typeHint(v cty.Value, x *schema.Attribute, typ string) string {
@@ -261,7 +262,7 @@ func typeHint(v cty.Value, x *schema.Attribute, typ string) string {
 	s := v.AsString()
 	switch typ {
 	case "number":
-		if m := percentText.FindStringSubmatch(s); m != nil {
+		if m := percentText().FindStringSubmatch(s); m != nil {
 			if _, most := x.Bounds(); most != nil && *most == 1 {
 				if d, err := convert.Convert(cty.StringVal(m[1]), cty.Number); err == nil {
 					f, _ := d.AsBigFloat().Float64()
@@ -270,7 +271,7 @@ func typeHint(v cty.Value, x *schema.Attribute, typ string) string {
 			}
 			return fmt.Sprintf(" Write %s.", m[1])
 		}
-		if m := withWord.FindStringSubmatch(strings.TrimSpace(s)); m != nil {
+		if m := withWord().FindStringSubmatch(strings.TrimSpace(s)); m != nil {
 			unit := ""
 			if x.Unit != "" {
 				unit = fmt.Sprintf(", in %s", x.Unit)

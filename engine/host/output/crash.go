@@ -2,8 +2,10 @@ package output
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
+	"sync"
+
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // Crash is what a Go program says of its end.
@@ -73,8 +75,8 @@ func (c *recogniser) crash() *Crash {
 }
 
 var (
-	frameFunction = regexp.MustCompile(`^(?:created by )?(.+?)(?:\([^()]*\))?(?: in goroutine \d+)?$`)
-	framePlace    = regexp.MustCompile(`^\t(.+:\d+)(?: \+0x[0-9a-f]+)?$`)
+	frameFunction = lazyregexp.New(`^(?:created by )?(.+?)(?:\([^()]*\))?(?: in goroutine \d+)?$`)
+	framePlace    = lazyregexp.New(`^\t(.+:\d+)(?: \+0x[0-9a-f]+)?$`)
 )
 
 // Frames picks from the lines of a Go stack the calls in the author's own code: neither
@@ -83,12 +85,12 @@ var (
 func Frames(stack []string) []string {
 	var own, others []string
 	for i := 0; i+1 < len(stack); i++ {
-		place := framePlace.FindStringSubmatch(stack[i+1])
+		place := framePlace().FindStringSubmatch(stack[i+1])
 		if place == nil || strings.HasPrefix(stack[i], "\t") {
 			continue
 		}
 		function := stack[i]
-		if m := frameFunction.FindStringSubmatch(function); m != nil {
+		if m := frameFunction().FindStringSubmatch(function); m != nil {
 			function = m[1]
 		}
 		frame := function + " (" + place[1] + ")"
@@ -118,10 +120,10 @@ func packageOf(function string) string {
 // standard says whether a package is of the standard library: its folders at the top.
 func standard(pkg string) bool {
 	top, _, _ := strings.Cut(pkg, "/")
-	return standardTops[top]
+	return standardTops()[top]
 }
 
-var standardTops = func() map[string]bool {
+var standardTops = sync.OnceValue(func() map[string]bool {
 	all := map[string]bool{}
 	for _, top := range strings.Fields(`archive bufio builtin bytes cmp compress container context crypto database
 		debug embed encoding errors expvar flag fmt go hash html image index internal io iter log maps math mime net
@@ -130,4 +132,4 @@ var standardTops = func() map[string]bool {
 		all[top] = true
 	}
 	return all
-}()
+})

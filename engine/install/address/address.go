@@ -10,9 +10,10 @@ package address
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // Address is a plugin's source. It is comparable.
@@ -25,9 +26,9 @@ type Address struct {
 const longest = 255
 
 var (
-	hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	namespace = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
-	name      = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
+	hostLabel = lazyregexp.New(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	namespace = lazyregexp.New(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
+	name      = lazyregexp.New(`^[a-z0-9]{1,64}$`)
 )
 
 // Parse reads [HOST/]NAMESPACE/NAME.
@@ -79,7 +80,7 @@ func split(text string) ([]string, error) {
 	if err := checkNamespace(parts[len(parts)-2]); err != nil {
 		return nil, err
 	}
-	if n := parts[len(parts)-1]; !name.MatchString(n) {
+	if n := parts[len(parts)-1]; !name().MatchString(n) {
 		return nil, fmt.Errorf("the name %q: a plugin's name has lower-case letters and digits only", n)
 	}
 	return parts, nil
@@ -99,7 +100,7 @@ func checkHost(host string) error {
 		return fmt.Errorf("the host %q has no dot", host)
 	}
 	for label := range strings.SplitSeq(bare, ".") {
-		if !hostLabel.MatchString(label) {
+		if !hostLabel().MatchString(label) {
 			return fmt.Errorf("the host %q: write its name in lower case, and an international one as DNS has it (xn--…)", host)
 		}
 	}
@@ -108,7 +109,7 @@ func checkHost(host string) error {
 
 func checkNamespace(s string) error {
 	switch {
-	case namespace.MatchString(s):
+	case namespace().MatchString(s):
 		return nil
 	case isHost(s):
 		return fmt.Errorf("%q is a host, and no namespace comes after it", s)
