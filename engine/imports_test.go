@@ -85,7 +85,7 @@ func forbidden(pkg, other string) string {
 			return "the SDK stands alone"
 		}
 	case "engine":
-		if room(pkg) == room(other) {
+		if room(pkg) == room(other) || other == "internal/lazyregexp" { // which might as well be of the standard library
 			return ""
 		}
 		allowed, known := mayImport[room(pkg)]

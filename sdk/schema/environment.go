@@ -2,9 +2,8 @@ package schema
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
-
-	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // EnvVar is an environment variable that a plugin reads.
@@ -13,12 +12,12 @@ type EnvVar struct {
 	Doc  string `json:"doc"`
 }
 
-var variableName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // CheckVariable says why a plugin may not inherit the environment variable of a name.
 func CheckVariable(name string) error {
 	switch {
-	case !variableName().MatchString(name):
+	case !variableName.MatchString(name):
 		return fmt.Errorf("%q is no name of an environment variable: names are written out, without a value and without *", name)
 	case strings.HasPrefix(name, "FAULTLINE_"):
 		return fmt.Errorf("%s is faultline's own, and may hold what is not a plugin's to see", name)

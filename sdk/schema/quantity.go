@@ -4,17 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
-
-	"github.com/faultline-go/faultline/internal/lazyregexp"
 )
 
 // One way to write sizes and rates, for every plugin and for the engine, which checks
 // them before anything runs. k, M, G and T are powers of 1000, Ki, Mi, Gi and Ti of 1024,
 // and upper and lower case mean the same.
 
-var quantity = lazyregexp.New(`^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z%/]*)\s*$`)
+var quantity = regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z%/]*)\s*$`)
 
 var sizeUnits = map[string]float64{
 	"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
@@ -118,7 +117,7 @@ func ParseAmount(text string) (n float64, percent bool, err error) {
 
 // number splits a number from its unit, which is in lower case.
 func number(text, write string) (float64, string, error) {
-	parts := quantity().FindStringSubmatch(text)
+	parts := quantity.FindStringSubmatch(text)
 	if parts == nil {
 		return 0, "", fmt.Errorf("%q is no number with a unit: %s", text, write)
 	}
